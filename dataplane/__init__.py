@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent: sources -> state -> rules -> diff -> kernel -> reports.
+
+- :mod:`dataplane.sources`: Services, EndpointSlices and the Node from a cluster or from files.
+- :mod:`dataplane.state`: what the sources have told so far.
+- :mod:`dataplane.kernel`: rules as kernel entries, and the transactions that put them there.
+- :mod:`dataplane.sync`: one pass from state to kernel; :mod:`dataplane.agent` decides when.
+- :mod:`dataplane.cli`: the commands.
+
+Side effects live here; what should stand in the kernel is decided by :mod:`rules`.
+"""

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors that this agent raises on purpose, one for each decision a caller can take.
+
+Each message says what happened, where, and what to do about it. Anything else that is raised is a
+defect.
+"""
+
+from __future__ import annotations
+
+
+class DataplaneError(Exception):
+    """Any error below; the command line prints it in one line and exits with 1."""
+
+
+class UnusableObjectError(DataplaneError):
+    """An object that cannot be used: it is skipped, and what was known of it before stays.
+
+    Attributes:
+        where: the file (with the document's number) or the API path that it came from.
+        what: its kind and name, as far as they could be read.
+        field: path of the wrong field, such as ``spec.ports[0].port``; empty for the whole object.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, *, where: str, what: str, field: str, reason: str) -> None:
+        self.where = where
+        self.what = what
+        self.field = field
+        self.reason = reason
+        super().__init__(": ".join(part for part in (where, what, field, reason) if part))
+
+
+class SourceError(DataplaneError):
+    """A source that cannot be read at all: no such path, no usable cluster configuration."""

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From Services to tables: each Service built once, the tables composed of the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+
+from rules import names, static
+from rules.check import check_service
+from rules.context import FamilyContext
+from rules.ir import Rules, Table, TableName, Tables
+from rules.model import ObjectKey, ServiceState
+from rules.service import NO_RULES, ServiceRules, build_service
+
+ServicesRules = Mapping[ObjectKey, ServiceRules]
+
+
+class ServiceBuilder:
+    """Builds the rules of each Service and remembers them until their input changes.
+
+    The memory is not visible in the results: they equal those of a new builder, always.
+    """
+
+    def __init__(self, context: FamilyContext) -> None:
+        self._context = context
+        self._built: dict[ObjectKey, tuple[ServiceState, ServiceRules]] = {}
+
+    @property
+    def context(self) -> FamilyContext:
+        """What the remembered rules were built for."""
+        return self._context
+
+    def build(self, states: Mapping[ObjectKey, ServiceState]) -> ServicesRules:
+        """The rules of all Services in ``states``, sorted by name.
+
+        Only those are rebuilt whose state is another object than last time.
+
+        Raises:
+            rules.check.BrokenRulesError: the rules of a Service break an invariant.
+        """
+        built = self._built
+        self._built = {}
+        for key in sorted(states):
+            state = states[key]
+            known = built.get(key)
+            if known is None or known[0] is not state:
+                rules = build_service(state, self._context)
+                check_service(key, rules)
+                known = (state, rules)
+            self._built[key] = known
+        return {key: rules for key, (_, rules) in self._built.items() if rules is not NO_RULES}
+
+
+def compose(services: ServicesRules, context: FamilyContext) -> Tables:
+    """The tables of one family: fixed chains, and those of ``services`` in the given order."""
+    return {
+        TableName.FILTER: _filter_table(services, context),
+        TableName.NAT: _nat_table(services, context),
+    }
+
+
+def build(states: Mapping[ObjectKey, ServiceState], context: FamilyContext) -> Tables:
+    """The tables of one family from scratch."""
+    return compose(ServiceBuilder(context).build(states), context)
+
+
+def _nat_table(services: ServicesRules, context: FamilyContext) -> Table:
+    chains: dict[str, Rules] = dict(static.nat_chains(context))
+    chains[names.SERVICES] = tuple(
+        chain(
+            chain.from_iterable(rules.nat_services for rules in services.values()),
+            static.node_port_jumps(context),
+        )
+    )
+    chains[names.NODE_PORTS] = tuple(
+        chain.from_iterable(rules.nat_node_ports for rules in services.values())
+    )
+    for rules in services.values():
+        chains.update(rules.chains)
+    return Table(TableName.NAT, chains, static.NAT_HOOKS)
+
+
+def _filter_table(services: ServicesRules, context: FamilyContext) -> Table:
+    chains: dict[str, Rules] = dict(static.filter_chains(context))
+    chains[names.SERVICES] = tuple(
+        chain.from_iterable(rules.filter_services for rules in services.values())
+    )
+    chains[names.EXTERNAL_SERVICES] = tuple(
+        chain.from_iterable(rules.filter_external_services for rules in services.values())
+    )
+    chains[names.NODE_PORTS] = tuple(
+        chain.from_iterable(rules.filter_node_ports for rules in services.values())
+    )
+    return Table(
+        TableName.FILTER,
+        chains,
+        static.filter_hooks(context),
+        static.filter_shared_chains(context),
+    )

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The structural invariants of a rule set.
+
+:func:`check_service` costs little and runs whenever a Service is rebuilt; :func:`check_tables`
+looks at everything. The kernel finds some of these faults too, but says only that some rule of the
+table is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from rules import names
+from rules.ir import BUILT_IN_CHAINS, Rule, Rules, Table, TableName, Tables, is_jump
+from rules.model import ObjectKey
+from rules.service import ServiceRules
+
+_FIXED_TARGETS = frozenset({names.MARK_MASQ, names.MARK_DROP})
+
+
+class BrokenRulesError(ValueError):
+    """Rules that break an invariant: a defect of this program, not of its input."""
+
+    def __init__(self, where: str, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            f"rules of {where} are broken and were not applied: {'; '.join(self.problems)}; "
+            "please report this as a defect"
+        )
+
+
+def check_service(key: ObjectKey, rules: ServiceRules) -> None:
+    """Check that a Service's chains are named, used and closed under jumps.
+
+    Raises:
+        BrokenRulesError: naming the Service and what is wrong.
+    """
+    entries = (*rules.nat_services, *rules.nat_node_ports)
+    problems = list(_chain_problems(rules.chains, entries, _FIXED_TARGETS))
+    if problems:
+        raise BrokenRulesError(f"service {key}", problems)
+
+
+def check_tables(tables: Tables) -> None:
+    """Check all invariants of a family's tables.
+
+    Raises:
+        BrokenRulesError: naming the tables and all that is wrong.
+    """
+    problems = [
+        f"{table.name.value}: {problem}"
+        for table in tables.values()
+        for problem in _table_problems(table)
+    ]
+    if problems:
+        raise BrokenRulesError("the tables", problems)
+
+
+def _table_problems(table: Table) -> Iterator[str]:
+    yield from _chain_problems(
+        table.chains, (hook.rule for hook in table.hooks), frozenset(table.shared_chains)
+    )
+    places = {*BUILT_IN_CHAINS[table.name], *table.shared_chains}
+    for hook in table.hooks:
+        if hook.chain not in places:
+            yield f"a hook stands in {hook.chain}, which is neither built in nor shared"
+    yield from _loop_problems(table.chains)
+    if table.name is TableName.NAT:
+        yield from _node_port_problems(table.chains[names.SERVICES])
+
+
+def _chain_problems(
+    chains: Mapping[str, Rules], entries: Iterable[Rule], known_targets: frozenset[str]
+) -> Iterator[str]:
+    """Names that are too long, jumps to nowhere, chains that nothing jumps to."""
+    used = {rule.target for rule in entries if is_jump(rule.target)}
+    for rules in chains.values():
+        used.update(rule.target for rule in rules if is_jump(rule.target))
+    for name in chains:
+        if len(name) > names.MAX_LENGTH:
+            yield f"chain name {name} is longer than {names.MAX_LENGTH} characters"
+    for target in sorted(map(str, used - chains.keys() - known_targets)):
+        yield f"a rule jumps to {target}, which does not exist"
+    for orphan in sorted(chains.keys() - used - _FIXED_TARGETS):
+        yield f"nothing jumps to chain {orphan}"
+
+
+def _loop_problems(chains: Mapping[str, Rules]) -> Iterator[str]:
+    """Chains from which a packet could come back to where it was."""
+    finished: set[str] = set()
+    for start in chains:
+        path: list[str] = []
+        pending: list[tuple[str, bool]] = [(start, False)]
+        while pending:
+            name, is_left = pending.pop()
+            if is_left:
+                path.pop()
+                finished.add(name)
+            elif name in path:
+                yield f"chain {name} leads back to itself"
+                return
+            elif name not in finished and name in chains:
+                path.append(name)
+                pending.append((name, True))
+                pending.extend(
+                    (rule.target, False)
+                    for rule in chains[name]
+                    if isinstance(rule.target, str) and is_jump(rule.target)
+                )
+
+
+def _node_port_problems(rules: Rules) -> Iterator[str]:
+    """Jumps for node ports stand last: a VIP may be an address of this node too."""
+    is_node_port_jump = [rule.target == names.NODE_PORTS for rule in rules]
+    first = is_node_port_jump.index(True) if True in is_node_port_jump else len(rules)
+    if not all(is_node_port_jump[first:]):
+        yield f"the jump to {names.NODE_PORTS} is not the last rule of {names.SERVICES}"

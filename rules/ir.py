@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules as values: what one says, independent of how it is printed or encoded.
+
+Values are in the form in which the kernel gives them back (networks without host bits, marks as
+value and mask, probabilities as the kernel's fraction), so that two rules are equal exactly when
+the kernel cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NamedTuple
+
+
+class Family(Enum):
+    """An IP family: each has tables of its own."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+    @property
+    def host_prefix_length(self) -> int:
+        """The prefix length that names a single address."""
+        return 32 if self is Family.IPV4 else 128
+
+
+class TableName(Enum):
+    """The tables that this project writes."""
+
+    FILTER = "filter"
+    NAT = "nat"
+
+
+ACCEPT: Final = "ACCEPT"
+DROP: Final = "DROP"
+RETURN: Final = "RETURN"
+VERDICTS: Final = frozenset({ACCEPT, DROP, RETURN})
+
+BUILT_IN_CHAINS: Final[Mapping[TableName, tuple[str, ...]]] = {
+    TableName.FILTER: ("INPUT", "FORWARD", "OUTPUT"),
+    TableName.NAT: ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """``-m comment``: at most 255 bytes are kept."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortMatch:
+    """``-m tcp|udp|sctp``, with ``--dport`` if a destination port is given."""
+
+    protocol: str
+    destination: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkMatch:
+    """``-m mark --mark value/mask``."""
+
+    value: int
+    mask: int
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressType:
+    """``-m addrtype --src-type/--dst-type LOCAL``."""
+
+    source_local: bool = False
+    destination_local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConntrackState:
+    """``-m conntrack --ctstate``: states from NEW, ESTABLISHED, RELATED, INVALID, DNAT."""
+
+    states: frozenset[str]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """``-m statistic --mode random``: matches with ``fraction`` / 2**31 (0 to 2**31)."""
+
+    fraction: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """``-m recent`` on the source address: ``--set`` if ``seconds`` is None, else ``--rcheck``."""
+
+    list_name: str
+    seconds: int | None = None
+
+
+Match = Comment | PortMatch | MarkMatch | AddressType | ConntrackState | Statistic | Recent
+
+
+@dataclass(frozen=True, slots=True)
+class SetMark:
+    """``-j MARK --set-xmark value/mask``: clear the mask's bits, then xor the value."""
+
+    value: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class Masquerade:
+    """``-j MASQUERADE --random-fully``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dnat:
+    """``-j DNAT --to-destination address:port``."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """``-j REJECT`` with the family's port-unreachable message."""
+
+
+Target = str | SetMark | Masquerade | Dnat | Reject
+"""A string is a chain to jump to or one of VERDICTS, as after iptables' own ``-j``."""
+
+
+class Rule(NamedTuple):
+    """One rule; a named tuple since tables hold hundreds of thousands of them."""
+
+    target: Target
+    matches: tuple[Match, ...] = ()
+    """In the order in which the kernel evaluates and prints them."""
+    protocol: str = ""
+    """tcp, udp or sctp; empty for all."""
+    source: str = ""
+    """Network in CIDR form without host bits; empty for all."""
+    destination: str = ""
+    in_interface: str = ""
+    """A name, or a prefix followed by ``+``."""
+    not_source: bool = False
+    not_destination: bool = False
+    not_in_interface: bool = False
+
+
+Rules = tuple[Rule, ...]
+
+
+class Hook(NamedTuple):
+    """A rule that must stand in a chain that is not ours alone."""
+
+    chain: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The desired content of one kernel table, as far as it is ours."""
+
+    name: TableName
+    chains: Mapping[str, Rules]
+    """Chains that are ours alone: what stands in them is exactly this."""
+    hooks: tuple[Hook, ...]
+    """First to last per chain; whatever else stands in those chains stays."""
+    shared_chains: tuple[str, ...] = ()
+    """User chains that must exist for hooks, and are never emptied or deleted."""
+
+
+Tables = Mapping[TableName, Table]
+
+
+def is_jump(target: Target) -> bool:
+    """Whether ``target`` leads to another chain."""
+    return isinstance(target, str) and target not in VERDICTS

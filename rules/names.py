@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chain names: the fixed ones, the hashed ones, and which of them are ours.
+
+A process without memory must recognise what an older one left in the kernel, so a chain is ours by
+its name alone. The names and the hash are kube-proxy's, which makes a node's rules readable to
+everybody who knows kube-proxy's, and lets either take over from the other.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+SERVICES: Final = "KUBE-SERVICES"
+EXTERNAL_SERVICES: Final = "KUBE-EXTERNAL-SERVICES"
+NODE_PORTS: Final = "KUBE-NODEPORTS"
+POSTROUTING: Final = "KUBE-POSTROUTING"
+MARK_MASQ: Final = "KUBE-MARK-MASQ"
+MARK_DROP: Final = "KUBE-MARK-DROP"
+FORWARD: Final = "KUBE-FORWARD"
+PROXY_FIREWALL: Final = "KUBE-PROXY-FIREWALL"
+KUBELET_FIREWALL: Final = "KUBE-FIREWALL"
+"""Shared with kubelet: its rules are ensured, never removed, and the chain is never deleted."""
+
+CLUSTER_POLICY_PREFIX: Final = "KUBE-SVC-"
+LOCAL_POLICY_PREFIX: Final = "KUBE-SVL-"
+EXTERNAL_PREFIX: Final = "KUBE-EXT-"
+LOAD_BALANCER_PREFIX: Final = "KUBE-FW-"
+ENDPOINT_PREFIX: Final = "KUBE-SEP-"
+
+SERVICE_PREFIXES: Final = (
+    CLUSTER_POLICY_PREFIX,
+    LOCAL_POLICY_PREFIX,
+    EXTERNAL_PREFIX,
+    LOAD_BALANCER_PREFIX,
+    ENDPOINT_PREFIX,
+)
+"""Chains of nat that belong to one service port or endpoint."""
+
+MAX_LENGTH: Final = 28
+"""XT_EXTENSION_MAXNAMELEN (29) less the NUL; libiptc cuts longer names without a word."""
+
+_HASH_BYTES: Final = 10
+"""16 base32 characters are exactly 10 bytes of the digest."""
+
+_BASE32_PAIRS: Final = tuple(
+    first + second
+    for first in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+    for second in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+)
+"""Ten bits at a time: base64.b32encode takes four times as long, once per endpoint."""
+
+
+def service_port_name(namespace: str, service: str, port: str) -> str:
+    """``ns/name`` for a port without a name, else ``ns/name:port``."""
+    return f"{namespace}/{service}:{port}" if port else f"{namespace}/{service}"
+
+
+def chain_hash(text: str) -> str:
+    """The first 16 characters of the base32 (RFC 4648) of the SHA-256 of ``text``."""
+    bits = int.from_bytes(sha256(text.encode()).digest()[:_HASH_BYTES], "big")
+    pairs = _BASE32_PAIRS
+    return (
+        f"{pairs[bits >> 70]}{pairs[bits >> 60 & 1023]}{pairs[bits >> 50 & 1023]}"
+        f"{pairs[bits >> 40 & 1023]}{pairs[bits >> 30 & 1023]}{pairs[bits >> 20 & 1023]}"
+        f"{pairs[bits >> 10 & 1023]}{pairs[bits & 1023]}"
+    )
+
+
+def service_hash(service_port: str, protocol: str) -> str:
+    """The hash that the chains of a service port share."""
+    return chain_hash(service_port + protocol)
+
+
+def endpoint_chain(service_port: str, protocol: str, endpoint: str) -> str:
+    """The KUBE-SEP chain of ``endpoint`` (``ip:port`` or ``[ip]:port``) in a service port."""
+    return ENDPOINT_PREFIX + chain_hash(service_port + protocol + endpoint)

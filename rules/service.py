@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All rules of one Service in one family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rules.context import FamilyContext
+from rules.entry_rules import node_port_rules, services_rules
+from rules.external_chains import external_chains
+from rules.ir import Rule, Rules
+from rules.model import ServiceState
+from rules.policy_chains import policy_chains
+from rules.rejects import health_check_rules, unserved_external_rules, unserved_internal_rules
+from rules.service_port import for_family, plan_port
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRules:
+    """What one Service adds to the tables of one family."""
+
+    chains: Mapping[str, Rules]
+    """Chains of nat that are this Service's alone."""
+    nat_services: Rules
+    nat_node_ports: Rules
+    filter_services: Rules
+    filter_external_services: Rules
+    filter_node_ports: Rules
+    ranges_of_other_family_only: bool = False
+    """Whether loadBalancerSourceRanges are named and none says anything about this family."""
+
+
+NO_RULES = ServiceRules({}, (), (), (), (), ())
+
+
+def build_service(state: ServiceState, context: FamilyContext) -> ServiceRules:
+    """The rules of a Service with its slices; none if this agent does not serve it."""
+    if not state.service.is_proxied:
+        return NO_RULES
+    service = for_family(state.service, context.family)
+    if not service.cluster_ips:
+        return NO_RULES
+    chains: dict[str, Rules] = {}
+    nat_services: list[Rule] = []
+    nat_node_ports: list[Rule] = []
+    filter_services: list[Rule] = []
+    filter_external_services: list[Rule] = []
+    filter_node_ports: list[Rule] = []
+    ranges_of_other_family_only = False
+    for port in sorted(service.ports):
+        plan = plan_port(service, port, state.slices, context)
+        nat_services += services_rules(plan)
+        nat_node_ports += node_port_rules(plan)
+        chains.update(external_chains(plan, context))
+        chains.update(policy_chains(plan, context))
+        filter_services += unserved_internal_rules(plan)
+        filter_external_services += unserved_external_rules(plan)
+        filter_node_ports += health_check_rules(plan)
+        ranges_of_other_family_only |= bool(plan.ingress_ips) and plan.admission.other_family_only
+    return ServiceRules(
+        chains,
+        tuple(nat_services),
+        tuple(nat_node_ports),
+        tuple(filter_services),
+        tuple(filter_external_services),
+        tuple(filter_node_ports),
+        ranges_of_other_family_only,
+    )
