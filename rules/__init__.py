@@ -17,7 +17,7 @@ How it reads, in the order of the data's way:
 - :mod:`rules.build`: all of them as tables, rebuilding only what changed.
 - :mod:`rules.check`: the structural invariants of a finished rule set.
 - :mod:`rules.diff`: the fewest edits from one chain to another.
-- :mod:`rules.text`, :mod:`rules.listing`: rules as ``iptables-save`` and ``iptables -nvL`` print
-  them.
+- :mod:`rules.text`, :mod:`rules.listing`, :mod:`rules.jsonform`: rules as ``iptables-save`` and
+  ``iptables -nvL`` print them, and as JSON.
 - :mod:`rules.names`, :mod:`rules.ir`: the vocabulary of chains and rules that all of them share.
 """

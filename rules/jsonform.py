@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules as plain values that any JSON encoder takes, for programs that read a dump.
+
+The form is stable: fields may be added, none is renamed or removed. From the outside in::
+
+    {FAMILY: {TABLE: {"chains": {NAME: [RULE...]}, "hooks": [{"chain": NAME, "rule": RULE}...],
+                      "sharedChains": [NAME...]}}}
+
+FAMILY is ``ipv4`` or ``ipv6``, TABLE is ``filter`` or ``nat``. ``chains`` are the agent's alone,
+sorted by name; ``hooks`` stand first, in this order, in chains that others use too;
+``sharedChains`` are user chains that hooks need and nobody deletes.
+
+A RULE has these fields, of which those that say nothing are left out:
+
+- ``target``, always there, with exactly one of ``{"jump": NAME}``, ``{"verdict": "ACCEPT"}`` (or
+  DROP, RETURN), ``{"setMark": {"value": N, "mask": N}}`` (clear the mask's bits, then xor the
+  value), ``{"masquerade": {"randomFully": true}}``, ``{"dnat": {"address": IP, "port": N}}``,
+  ``{"reject": {"with": TYPE}}``;
+- ``protocol``: tcp, udp or sctp;
+- ``source``, ``destination`` (networks), ``inInterface`` (a name, or a prefix and ``+``); each is
+  negated if ``notSource``, ``notDestination``, ``notInInterface`` is true;
+- ``matches``, a list in the kernel's order, each with exactly one of ``{"comment": TEXT}``,
+  ``{"port": {"protocol": P, "destination": N}}`` (no destination: any port),
+  ``{"mark": {"value": N, "mask": N, "negated": BOOL}}``,
+  ``{"addressType": {"source": "LOCAL"}}`` (or destination),
+  ``{"conntrackState": {"states": [STATE...], "negated": BOOL}}``,
+  ``{"statistic": {"fraction": N}}`` (matches N times in 2**31),
+  ``{"recent": {"list": NAME, "action": "set"}}`` (or rcheck, then with ``seconds``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rules.ir import (
+    VERDICTS,
+    AddressType,
+    Comment,
+    ConntrackState,
+    Dnat,
+    Family,
+    MarkMatch,
+    Masquerade,
+    Match,
+    PortMatch,
+    Recent,
+    Reject,
+    Rule,
+    SetMark,
+    Statistic,
+    Table,
+    Tables,
+    Target,
+)
+from rules.text import REJECT_WITH, kept_comment, state_list
+
+JsonObject = dict[str, object]
+
+
+def json_families(families: Mapping[Family, Tables]) -> JsonObject:
+    """The tables of all ``families``."""
+    return {family.value: json_tables(tables, family) for family, tables in families.items()}
+
+
+def json_tables(tables: Tables, family: Family) -> JsonObject:
+    """All ``tables`` of one family by name."""
+    return {table.name.value: _table(table, family) for table in tables.values()}
+
+
+def json_rule(rule: Rule, family: Family) -> JsonObject:
+    """One rule."""
+    fields: JsonObject = {
+        "target": _target(rule.target, family),
+        "protocol": rule.protocol,
+        "source": rule.source,
+        "notSource": rule.not_source,
+        "destination": rule.destination,
+        "notDestination": rule.not_destination,
+        "inInterface": rule.in_interface,
+        "notInInterface": rule.not_in_interface,
+        "matches": [_match(match) for match in rule.matches],
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _table(table: Table, family: Family) -> JsonObject:
+    return {
+        "chains": {
+            chain: [json_rule(rule, family) for rule in table.chains[chain]]
+            for chain in sorted(table.chains)
+        },
+        "hooks": [
+            {"chain": hook.chain, "rule": json_rule(hook.rule, family)} for hook in table.hooks
+        ],
+        "sharedChains": list(table.shared_chains),
+    }
+
+
+def _target(target: Target, family: Family) -> JsonObject:
+    match target:
+        case str():
+            return {"verdict" if target in VERDICTS else "jump": target}
+        case SetMark(value, mask):
+            return {"setMark": {"value": value, "mask": mask}}
+        case Masquerade():
+            return {"masquerade": {"randomFully": True}}
+        case Dnat(address, port):
+            return {"dnat": {"address": address, "port": port}}
+        case Reject():
+            return {"reject": {"with": REJECT_WITH[family]}}
+
+
+def _match(match: Match) -> JsonObject:  # noqa: PLR0911 - one case for each kind
+    match match:
+        case Comment(text):
+            return {"comment": kept_comment(text)}
+        case PortMatch(protocol, None):
+            return {"port": {"protocol": protocol}}
+        case PortMatch(protocol, port):
+            return {"port": {"protocol": protocol, "destination": port}}
+        case MarkMatch(value, mask, negated):
+            return {"mark": {"value": value, "mask": mask, "negated": negated}}
+        case AddressType(source_local, destination_local):
+            sides = {"source": source_local, "destination": destination_local}
+            return {"addressType": {side: "LOCAL" for side, local in sides.items() if local}}
+        case ConntrackState(_, negated):
+            states = state_list(match).split(",")
+            return {"conntrackState": {"states": states, "negated": negated}}
+        case Statistic(fraction):
+            return {"statistic": {"fraction": fraction}}
+        case Recent(name, None):
+            return {"recent": {"list": name, "action": "set"}}
+        case Recent(name, seconds):
+            return {"recent": {"list": name, "action": "rcheck", "seconds": seconds}}
