@@ -32,3 +32,35 @@ class UnusableObjectError(DataplaneError):
 
 class SourceError(DataplaneError):
     """A source that cannot be read at all: no such path, no usable cluster configuration."""
+
+
+class KernelError(DataplaneError):
+    """The kernel's tables cannot be read or written."""
+
+
+class KernelUnusableError(KernelError):
+    """This process can never program this machine: wrong kernel, libraries or privileges."""
+
+
+class LockTimeoutError(KernelError):
+    """Another process kept the xtables lock for longer than our wait."""
+
+
+class ConflictError(KernelError):
+    """A table changed between our read and our commit: read it again."""
+
+
+class CommitRefusedError(KernelError):
+    """The kernel took none of a table's edits since one of its rules is not acceptable.
+
+    Attributes:
+        errno: what the kernel said; it does not say which rule it means.
+    """
+
+    def __init__(self, message: str, errno: int) -> None:
+        self.errno = errno
+        super().__init__(message)
+
+
+class ChainInUseError(KernelError):
+    """A chain cannot be deleted since a rule that is not ours still jumps to it."""

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules as the kernel's entries, byte for byte what iptables-legacy makes of the same rule.
+
+A jump names its chain in the target's name field, as libiptc wants it: it turns the name into an
+offset when it commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from ipaddress import ip_address, ip_network
+from struct import Struct
+from typing import Final
+
+from dataplane.kernel.layout import (
+    ENTRY_LAYOUTS,
+    EXTENSION_HEADER,
+    IFNAMSIZ,
+    INVERT_DESTINATION,
+    INVERT_IN_INTERFACE,
+    INVERT_SOURCE,
+    PROTOCOL_NUMBERS,
+    STANDARD_TARGET_SIZE,
+)
+from rules.ir import (
+    AddressType,
+    Comment,
+    ConntrackState,
+    Dnat,
+    Family,
+    MarkMatch,
+    Masquerade,
+    Match,
+    PortMatch,
+    Recent,
+    Reject,
+    Rule,
+    Rules,
+    SetMark,
+    Statistic,
+)
+
+_CACHED: Final = 1 << 14
+"""Entries of the caches below: enough for the comments of one Service with thousands of endpoints;
+what is not used twice soon is not worth its memory."""
+
+_ANY_PORT: Final = (0, 0xFFFF)
+_LOCAL: Final = 1 << 2  # RTN_LOCAL
+_STATE_BITS: Final = {
+    "INVALID": 1,
+    "ESTABLISHED": 2,
+    "RELATED": 4,
+    "NEW": 8,
+    "SNAT": 64,
+    "DNAT": 128,
+}
+_CONNTRACK_STATE: Final = 1  # XT_CONNTRACK_STATE
+_RECENT_RCHECK, _RECENT_SET, _RECENT_REAP = 1, 2, 32
+_RANGE_MAP_IPS, _RANGE_PROTO, _RANGE_RANDOM_FULLY = 1, 2, 16
+_REJECT_PORT_UNREACHABLE: Final = {Family.IPV4: 3, Family.IPV6: 4}
+_MAX_COMMENT: Final = 255
+
+_TCP_UDP_PORTS: Final = Struct("=HHHH")
+_SCTP_INFO: Final = Struct("=HHHH256xI12BiII")
+_SCTP_FLAG_DESTINATION: Final = 2
+_SCTP_NO_CHUNK_FLAGS: Final = (0xFF, 0, 0) * 4
+_STATISTIC_INFO: Final = Struct("=HHIIIQ")
+_MARK_MATCH_INFO: Final = Struct("=IIB")
+_MARK_TARGET_INFO: Final = Struct("=II")
+_CONNTRACK_INFO: Final = Struct("=146xHHHH8x")
+_RECENT_INFO: Final = Struct("=IIBB200sBx16s4x")
+_ADDRTYPE_INFO: Final = Struct("=HHI")
+_DNAT_INFO: Final = Struct("=I16s16s2s2s8x")
+_STANDARD_TARGET: Final = Struct("=H29sBi4x")
+
+
+class UnencodableRuleError(ValueError):
+    """A rule that has no form in the kernel: a defect of the code that built it."""
+
+
+class Encoder:
+    """Encodes the rules of one family."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._layout = ENTRY_LAYOUTS[family]
+        self._no_network = (bytes(self._layout.address_size),) * 2
+        self._no_interface = (bytes(IFNAMSIZ),) * 2
+
+    def chain(self, rules: Rules) -> tuple[bytes, ...]:
+        """The entries of a chain.
+
+        Raises:
+            UnencodableRuleError: a rule that the kernel has no form for.
+        """
+        return tuple(map(self.rule, rules))
+
+    def rule(self, rule: Rule) -> bytes:
+        """The entry of one rule, with zero counters.
+
+        Raises:
+            UnencodableRuleError: the kernel has no form for it.
+        """
+        (
+            target,
+            matches,
+            protocol,
+            source,
+            destination,
+            in_interface,
+            not_source,
+            not_destination,
+            not_in_interface,
+        ) = rule
+        layout = self._layout
+        header = layout.header
+        match_bytes = b"".join([_MATCH_ENCODERS[type(match)](match) for match in matches])
+        target_bytes = (
+            _jump(target) if type(target) is str else _extension_target(target, self._family)
+        )
+        source_bytes, source_mask = _network(source) if source else self._no_network
+        destination_bytes, destination_mask = (
+            _network(destination) if destination else self._no_network
+        )
+        interface, interface_mask = _interface(in_interface) if in_interface else self._no_interface
+        no_interface = self._no_interface
+        target_offset = header.size + len(match_bytes)
+        return (
+            header.pack(
+                source_bytes,
+                destination_bytes,
+                source_mask,
+                destination_mask,
+                interface,
+                no_interface[0],
+                interface_mask,
+                no_interface[1],
+                PROTOCOL_NUMBERS[protocol],
+                layout.protocol_flag if protocol else 0,
+                (INVERT_SOURCE if not_source else 0)
+                | (INVERT_DESTINATION if not_destination else 0)
+                | (INVERT_IN_INTERFACE if not_in_interface else 0),
+                0,
+                target_offset,
+                target_offset + len(target_bytes),
+                0,
+                0,
+                0,
+            )
+            + match_bytes
+            + target_bytes
+        )
+
+
+def comment_bytes(text: str) -> bytes:
+    """What the kernel keeps of a comment: at most 255 bytes, cut between characters."""
+    encoded = text.encode()
+    if len(encoded) <= _MAX_COMMENT:
+        return encoded
+    return encoded[:_MAX_COMMENT].decode(errors="ignore").encode()
+
+
+@lru_cache(maxsize=_CACHED)
+def _network(text: str) -> tuple[bytes, bytes]:
+    """Address and mask of a network in CIDR form."""
+    address, _, prefix = text.partition("/")
+    if prefix == "32":
+        # Most networks are single IPv4 addresses, whose general form takes five times as long.
+        return bytes(map(int, address.split("."))), b"\xff\xff\xff\xff"
+    network = ip_network(text)
+    return network.network_address.packed, network.netmask.packed
+
+
+@cache
+def _interface(text: str) -> tuple[bytes, bytes]:
+    """Name and mask of an interface; ``+`` at the end stands for any rest and is kept."""
+    name = text.encode()
+    if len(name) >= IFNAMSIZ:
+        raise UnencodableRuleError(
+            f"interface name {text} is longer than {IFNAMSIZ - 1} bytes; use a shorter one"
+        )
+    compared = len(name) - 1 if text.endswith("+") else len(name) + 1
+    return name.ljust(IFNAMSIZ, b"\0"), (b"\xff" * compared).ljust(IFNAMSIZ, b"\0")
+
+
+def _extension(name: str, revision: int, data: bytes) -> bytes:
+    """An extension with its header, padded to the kernel's alignment."""
+    size = EXTENSION_HEADER.size + len(data)
+    padded = -(-size // 8) * 8
+    return EXTENSION_HEADER.pack(padded, name.encode(), revision) + data + bytes(padded - size)
+
+
+def _comment(match: Comment) -> bytes:
+    return _comment_extension(match.text)
+
+
+@lru_cache(maxsize=_CACHED)
+def _comment_extension(text: str) -> bytes:
+    return _extension("comment", 0, comment_bytes(text).ljust(256, b"\0"))
+
+
+def _port(match: PortMatch) -> bytes:
+    return _port_extension(match.protocol, match.destination)
+
+
+@lru_cache(maxsize=_CACHED)
+def _port_extension(protocol: str, destination: int | None) -> bytes:
+    ports = _ANY_PORT if destination is None else (destination, destination)
+    match protocol:
+        case "tcp":
+            return _extension("tcp", 0, _TCP_UDP_PORTS.pack(*_ANY_PORT, *ports) + bytes(4))
+        case "udp":
+            return _extension("udp", 0, _TCP_UDP_PORTS.pack(*_ANY_PORT, *ports) + bytes(2))
+        case "sctp":
+            return _extension("sctp", 0, _sctp_info(destination))
+    raise UnencodableRuleError(f"no port match for protocol {protocol!r}")
+
+
+def _sctp_info(destination: int | None) -> bytes:
+    """Unlike tcp and udp: destination first, and ports that are not asked for are zero."""
+    ports = (0, 0) if destination is None else (destination, destination)
+    flags = 0 if destination is None else _SCTP_FLAG_DESTINATION
+    return _SCTP_INFO.pack(*ports, 0, 0, 0, *_SCTP_NO_CHUNK_FLAGS, 0, flags, 0)
+
+
+def _statistic(match: Statistic) -> bytes:
+    return _statistic_extension(match.fraction)
+
+
+@lru_cache(maxsize=_CACHED)
+def _statistic_extension(fraction: int) -> bytes:
+    """The fraction stands twice: iptables fills the nth mode's field, which shares its place."""
+    return _extension("statistic", 0, _STATISTIC_INFO.pack(0, 0, fraction, 0, fraction, 0))
+
+
+@cache
+def _mark(match: MarkMatch) -> bytes:
+    return _extension("mark", 1, _MARK_MATCH_INFO.pack(match.value, match.mask, match.negated))
+
+
+@cache
+def _address_type(match: AddressType) -> bytes:
+    info = _ADDRTYPE_INFO.pack(
+        _LOCAL if match.source_local else 0, _LOCAL if match.destination_local else 0, 0
+    )
+    return _extension("addrtype", 1, info)
+
+
+@cache
+def _conntrack(match: ConntrackState) -> bytes:
+    mask = sum(_STATE_BITS[state] for state in match.states)
+    inverted = _CONNTRACK_STATE if match.negated else 0
+    return _extension("conntrack", 3, _CONNTRACK_INFO.pack(_CONNTRACK_STATE, inverted, mask, 0))
+
+
+def _recent(match: Recent) -> bytes:
+    is_set = match.seconds is None
+    info = _RECENT_INFO.pack(
+        match.seconds or 0,
+        0,
+        _RECENT_SET if is_set else _RECENT_RCHECK | _RECENT_REAP,
+        0,
+        match.list_name.encode(),
+        0,
+        b"\xff" * 16,
+    )
+    return _extension("recent", 1, info)
+
+
+_MATCH_ENCODERS: Final[dict[type[Match], Callable[..., bytes]]] = {
+    Comment: _comment,
+    PortMatch: _port,
+    Statistic: _statistic,
+    MarkMatch: _mark,
+    AddressType: _address_type,
+    ConntrackState: _conntrack,
+    Recent: _recent,
+}
+
+
+@lru_cache(maxsize=_CACHED)
+def _jump(name: str) -> bytes:
+    """A jump to a chain, or a verdict: libiptc knows them by their names."""
+    return _STANDARD_TARGET.pack(STANDARD_TARGET_SIZE, name.encode(), 0, 0)
+
+
+def _extension_target(target: object, family: Family) -> bytes:
+    if type(target) is Dnat:
+        return _dnat(target)
+    return _rare_target(target, family)
+
+
+def _dnat(target: Dnat) -> bytes:
+    address = _address(target.address).ljust(16, b"\0")
+    port = target.port.to_bytes(2, "big")
+    return _DNAT_HEADER + _DNAT_INFO.pack(
+        _RANGE_MAP_IPS | _RANGE_PROTO, address, address, port, port
+    )
+
+
+def _address(text: str) -> bytes:
+    if ":" in text:
+        return ip_address(text).packed
+    return bytes(map(int, text.split(".")))
+
+
+_DNAT_HEADER: Final = EXTENSION_HEADER.pack(
+    -(-(EXTENSION_HEADER.size + _DNAT_INFO.size) // 8) * 8, b"DNAT", 2
+)
+
+
+@cache
+def _rare_target(target: object, family: Family) -> bytes:
+    match target:
+        case SetMark(value, mask):
+            return _extension("MARK", 2, _MARK_TARGET_INFO.pack(value, mask))
+        case Masquerade() if family is Family.IPV4:
+            # nf_nat_ipv4_multi_range_compat: one range without addresses and ports.
+            return _extension("MASQUERADE", 0, Struct("=II12x").pack(1, _RANGE_RANDOM_FULLY))
+        case Masquerade():
+            return _extension("MASQUERADE", 0, Struct("=I36x").pack(_RANGE_RANDOM_FULLY))
+        case Reject():
+            return _extension("REJECT", 0, Struct("=I").pack(_REJECT_PORT_UNREACHABLE[family]))
+    raise UnencodableRuleError(f"no encoding for target {target!r}")

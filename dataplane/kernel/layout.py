@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things stand in the kernel's entries: offsets, sizes and bits of the xtables ABI.
+
+Sources: linux/include/uapi/linux/netfilter/x_tables.h, netfilter_ipv4/ip_tables.h,
+netfilter_ipv6/ip6_tables.h and the headers of the extensions; revisions are those that iptables
+1.8.9 chooses. All numbers are in host byte order unless a name says big endian.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from rules.ir import Family
+
+IFNAMSIZ: Final = 16
+ALIGNMENT: Final = 8
+COUNTERS_SIZE: Final = 16
+
+EXTENSION_HEADER: Final = Struct("=H29sB")
+"""Size of the whole extension, its name, its revision."""
+NAME_OFFSET: Final = 2
+NAME_SIZE: Final = 29
+REVISION_OFFSET: Final = 31
+STANDARD_TARGET_SIZE: Final = 40
+VERDICT_OFFSET: Final = 32
+"""Of a standard target's verdict, from the target's start."""
+
+INVERT_IN_INTERFACE: Final = 0x01
+INVERT_SOURCE: Final = 0x08
+INVERT_DESTINATION: Final = 0x10
+
+IP6T_F_PROTO: Final = 0x01
+"""Must be set whenever an IPv6 entry names a protocol, else the kernel ignores it."""
+
+PROTOCOL_NUMBERS: Final = {"": 0, "tcp": 6, "udp": 17, "sctp": 132}
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLayout:
+    """One family's entry: an address part, then what both families share."""
+
+    header: Struct
+    """source, destination, their masks, interface names (in, out), their masks, protocol, flags,
+    inverted flags, nfcache, target offset, next offset, comefrom, packets, bytes."""
+    nfcache_offset: int
+    target_offset_offset: int
+    next_offset_offset: int
+    comefrom_offset: int
+    counters_offset: int
+    address_size: int
+    protocol_flag: int
+    """Flag that an entry with a protocol must carry."""
+
+    @property
+    def size(self) -> int:
+        """Bytes before the first match."""
+        return self.header.size
+
+
+ENTRY_LAYOUTS: Final = {
+    Family.IPV4: EntryLayout(
+        header=Struct("=4s4s4s4s16s16s16s16sHBBIHHIQQ"),
+        nfcache_offset=84,
+        target_offset_offset=88,
+        next_offset_offset=90,
+        comefrom_offset=92,
+        counters_offset=96,
+        address_size=4,
+        protocol_flag=0,
+    ),
+    # A byte for the unused type-of-service match precedes the flags, and the structure is padded
+    # to its alignment after inverted flags and after comefrom.
+    Family.IPV6: EntryLayout(
+        header=Struct("=16s16s16s16s16s16s16s16sHxBB3xIHHI4xQQ"),
+        nfcache_offset=136,
+        target_offset_offset=140,
+        next_offset_offset=142,
+        comefrom_offset=144,
+        counters_offset=152,
+        address_size=16,
+        protocol_flag=IP6T_F_PROTO,
+    ),
+}

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one module that uses python-iptables: tables read, edited in memory, committed as a whole.
+
+python-iptables is used for what it loads, the ``libip4tc`` and ``libip6tc`` libraries, and their
+calls init, edit, commit and free. Its own Rule, Match and Target objects cost 150 times more per
+rule, are not thread-safe, get IPv6 masks wrong and may end the process.
+
+A handle belongs to one thread, and to one transaction: after a commit it is stale.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Final, NoReturn
+
+from dataplane.errors import (
+    ChainInUseError,
+    CommitRefusedError,
+    ConflictError,
+    KernelError,
+    KernelUnusableError,
+)
+from dataplane.kernel.canonical import canonical
+from dataplane.kernel.layout import ENTRY_LAYOUTS
+from rules.ir import Family, TableName
+
+_LIBDIR_VARIABLE: Final = "XTABLES_LIBDIR"
+_REFUSALS: Final = frozenset(
+    {errno.ENOENT, errno.EINVAL, errno.ELOOP, errno.EPROTOTYPE, errno.EOPNOTSUPP, errno.ERANGE}
+)
+_ADVICE: Final = {
+    errno.EPERM: "run it as root, or with the capabilities NET_ADMIN and NET_RAW",
+    errno.ENOPROTOOPT: "this kernel has no legacy xtables (CONFIG_IP_NF_IPTABLES_LEGACY); "
+    "load the modules ip_tables and ip6_tables, or use a kernel that has them",
+    errno.ENOENT: "this kernel lacks the table; load the modules iptable_nat, iptable_filter, "
+    "ip6table_nat and ip6table_filter",
+}
+
+
+class _Library:
+    """Typed calls into one family's library.
+
+    Calls that enter the kernel release Python's global lock, edits in memory keep it: they are
+    shorter than handing it over would be.
+    """
+
+    def __init__(self, family: Family, loaded: ctypes.CDLL) -> None:
+        prefix = "iptc" if family is Family.IPV4 else "ip6tc"
+        path, handle = loaded._name, loaded._handle  # noqa: SLF001 - ctypes has no public names
+        released = ctypes.CDLL(path, handle=handle, use_errno=True)
+        kept = ctypes.PyDLL(path, handle=handle, use_errno=True)
+        text, pointer, number = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_uint
+
+        def bind(
+            library: ctypes.CDLL, name: str, result: type | None, *arguments: type
+        ) -> Callable[..., Any]:
+            function = library[f"{prefix}_{name}"]
+            function.restype = result
+            function.argtypes = arguments
+            return function
+
+        self.init = bind(released, "init", pointer, text)
+        self.commit = bind(released, "commit", ctypes.c_int, pointer)
+        self.free = bind(released, "free", None, pointer)
+        self.first_chain = bind(kept, "first_chain", text, pointer)
+        self.next_chain = bind(kept, "next_chain", text, pointer)
+        self.is_chain = bind(kept, "is_chain", ctypes.c_int, text, pointer)
+        self.create_chain = bind(kept, "create_chain", ctypes.c_int, text, pointer)
+        self.delete_chain = bind(kept, "delete_chain", ctypes.c_int, text, pointer)
+        self.flush_entries = bind(kept, "flush_entries", ctypes.c_int, text, pointer)
+        self.first_rule = bind(kept, "first_rule", pointer, text, pointer)
+        self.next_rule = bind(kept, "next_rule", pointer, pointer, pointer)
+        self.get_target = bind(kept, "get_target", text, pointer, pointer)
+        self.append_entry = bind(kept, "append_entry", ctypes.c_int, text, text, pointer)
+        self.insert_entry = bind(kept, "insert_entry", ctypes.c_int, text, text, number, pointer)
+        self.delete_entry = bind(kept, "delete_num_entry", ctypes.c_int, text, number, pointer)
+
+
+class TableHandle:
+    """One table as it was when opened, with edits that :meth:`commit` makes true at once.
+
+    Entries are given as :mod:`dataplane.kernel.encode` makes them and returned in the same form.
+    Every method raises :class:`KernelError` for an edit that makes no sense, such as one to a chain
+    that does not exist.
+    """
+
+    def __init__(self, family: Family, table: TableName) -> None:
+        """Read the table.
+
+        Raises:
+            KernelUnusableError: no such table here, no legacy xtables, or no privilege.
+        """
+        self._family = family
+        self._table = table
+        self._library = _library(family)
+        self._next_offset = ENTRY_LAYOUTS[family].next_offset_offset
+        self._handle: int | None = self._library.init(table.value.encode())
+        if not self._handle:
+            number = ctypes.get_errno()
+            raise KernelUnusableError(
+                f"cannot read the {family.value} table {table.value}: {os.strerror(number)}"
+                + (f"; {_ADVICE[number]}" if number in _ADVICE else "")
+            )
+
+    def chains(self) -> list[str]:
+        """The names of all chains."""
+        library = self._library
+        found = []
+        name = library.first_chain(self._handle)
+        while name is not None:
+            found.append(name.decode())
+            name = library.next_chain(self._handle)
+        return found
+
+    def has_chain(self, chain: str) -> bool:
+        """Whether there is a chain of that name."""
+        return bool(self._library.is_chain(chain.encode(), self._handle))
+
+    def entries(self, chain: str) -> list[bytes]:
+        """The entries of a chain, in canonical form."""
+        library, handle, family = self._library, self._handle, self._family
+        start = self._next_offset
+        found = []
+        pointer = library.first_rule(chain.encode(), handle)
+        while pointer is not None:
+            size = int.from_bytes(ctypes.string_at(pointer + start, 2), sys.byteorder)
+            jump = library.get_target(pointer, handle)
+            found.append(canonical(ctypes.string_at(pointer, size), jump, family))
+            pointer = library.next_rule(pointer, handle)
+        return found
+
+    def create_chain(self, chain: str) -> None:
+        """Add an empty chain."""
+        if not self._library.create_chain(chain.encode(), self._handle):
+            self._fail("create", chain)
+
+    def delete_chain(self, chain: str) -> None:
+        """Remove an empty chain.
+
+        Raises:
+            ChainInUseError: a rule still jumps to it.
+        """
+        if not self._library.delete_chain(chain.encode(), self._handle):
+            if ctypes.get_errno() == errno.EMLINK:
+                raise ChainInUseError(
+                    f"chain {chain} of the {self._family.value} table {self._table.value} cannot "
+                    "be deleted: a rule that is not ours still jumps to it; delete that rule"
+                )
+            self._fail("delete", chain)
+
+    def flush_chain(self, chain: str) -> None:
+        """Remove all entries of a chain."""
+        if not self._library.flush_entries(chain.encode(), self._handle):
+            self._fail("flush", chain)
+
+    def append(self, chain: str, entries: Iterable[bytes]) -> None:
+        """Add entries at the end of a chain."""
+        append_entry, handle, name = self._library.append_entry, self._handle, chain.encode()
+        for entry in entries:
+            if not append_entry(name, entry, handle):
+                self._fail("append to", chain)
+
+    def insert(self, chain: str, position: int, entry: bytes) -> None:
+        """Add an entry before the one at ``position``, counted from 0."""
+        if not self._library.insert_entry(chain.encode(), entry, position, self._handle):
+            self._fail("insert into", chain)
+
+    def delete(self, chain: str, position: int) -> None:
+        """Remove the entry at ``position``, counted from 0."""
+        if not self._library.delete_entry(chain.encode(), position, self._handle):
+            self._fail("delete from", chain)
+
+    def commit(self) -> None:
+        """Make all edits true at once. The handle is of no use afterwards.
+
+        Raises:
+            ConflictError: somebody changed the table since it was read; nothing was changed.
+            CommitRefusedError: a rule is not acceptable to the kernel; nothing was changed.
+        """
+        if self._library.commit(self._handle):
+            return
+        number = ctypes.get_errno()
+        what = f"commit of the {self._family.value} table {self._table.value}"
+        if number == errno.EAGAIN:
+            raise ConflictError(f"{what}: it was changed by somebody who ignores the xtables lock")
+        if number in _REFUSALS:
+            raise CommitRefusedError(
+                f"{what} was refused: {os.strerror(number)}; the kernel log may say why", number
+            )
+        raise KernelError(f"{what} failed: {os.strerror(number)}; it is tried again")
+
+    def close(self) -> None:
+        """Free what was read."""
+        if self._handle:
+            self._library.free(self._handle)
+            self._handle = None
+
+    def _fail(self, action: str, chain: str) -> NoReturn:
+        raise KernelError(
+            f"cannot {action} chain {chain} of the {self._family.value} table "
+            f"{self._table.value}: {os.strerror(ctypes.get_errno())}"
+        )
+
+
+@contextmanager
+def open_table(family: Family, table: TableName) -> Iterator[TableHandle]:
+    """A handle for one transaction, freed at the end.
+
+    Raises:
+        KernelUnusableError: see :class:`TableHandle`.
+    """
+    handle = TableHandle(family, table)
+    try:
+        yield handle
+    finally:
+        handle.close()
+
+
+@cache
+def _library(family: Family) -> _Library:
+    """Load python-iptables, which loads the libraries of both families.
+
+    The import reads the folder of iptables' extensions from the environment and fails without one,
+    though nothing here needs it; left in the environment it would break every child ``iptables``.
+
+    Raises:
+        KernelUnusableError: a library is missing.
+    """
+    is_ours = _LIBDIR_VARIABLE not in os.environ
+    if is_ours:
+        os.environ[_LIBDIR_VARIABLE] = "/nonexistent"
+    try:
+        from iptc import ip4tc, ip6tc  # noqa: PLC0415 - loads libraries and modules: only if used
+    except Exception as error:
+        # It raises whatever its ctypes calls trip over: AttributeError, TypeError, OSError...
+        raise KernelUnusableError(
+            "python-iptables cannot load its libraries; install libip4tc2, libip6tc2 and "
+            f"libxtables12 ({type(error).__name__}: {error})"
+        ) from error
+    finally:
+        if is_ours:
+            del os.environ[_LIBDIR_VARIABLE]
+    loaded = ip4tc._libiptc if family is Family.IPV4 else ip6tc._libiptc  # noqa: SLF001 - its handle
+    return _Library(family, loaded)
