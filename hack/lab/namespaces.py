@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network namespaces that carry their owner's process id in their name.
+
+The name says who may remove a namespace: its owner, or anybody once the owner is dead
+(:func:`sweep`). Namespaces of other names are never touched.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lab.commands import run, run_ip
+
+_NAMED = Path("/run/netns")
+_THIS_THREAD = Path("/proc/thread-self/ns/net")
+_OWNED = re.compile(r"kdp-(?P<pid>\d+)-\d+-")
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+_serial = itertools.count(1)
+
+
+def new_prefix() -> str:
+    """Return a prefix for names of one lab: no other lab, here or elsewhere, has the same."""
+    return f"kdp-{os.getpid()}-{next(_serial)}-"
+
+
+def add_namespaces(names: Iterable[str]) -> None:
+    """Create namespaces, with the loopback device still down."""
+    run_ip(f"netns add {name}" for name in names)
+
+
+def remove_namespaces(names: Iterable[str]) -> None:
+    """Remove those of ``names`` that exist."""
+    existing = [name for name in names if (_NAMED / name).exists()]
+    if existing:
+        run_ip((f"netns delete {name}" for name in existing), keep_going=True)
+
+
+def sweep() -> tuple[str, ...]:
+    """Remove what labs of dead processes left behind, and return the names of the namespaces."""
+    left = tuple(name for name in _entries(_NAMED) if _owner_is_dead(name))
+    for name in left:
+        for pid in run(["ip", "netns", "pids", name], check=False).stdout.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+    remove_namespaces(left)
+    folder = Path(tempfile.gettempdir())
+    for name in _entries(folder):
+        if _owner_is_dead(name):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    return left
+
+
+@contextmanager
+def entered(namespace: str) -> Iterator[None]:
+    """Let the calling thread, and it alone, live in ``namespace`` for the duration of the block.
+
+    Sockets keep the namespace they were created in, and ``/proc/sys/net`` shows that of the
+    thread. ``/sys`` does not follow. Threads and processes started in the block begin inside.
+    """
+    with _THIS_THREAD.open("rb") as home, (_NAMED / namespace).open("rb") as target:
+        _set_namespace(target.fileno())
+        try:
+            yield
+        finally:
+            _set_namespace(home.fileno())
+
+
+def _set_namespace(descriptor: int) -> None:
+    if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"setns: {os.strerror(number)}")
+
+
+def _entries(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def _owner_is_dead(name: str) -> bool:
+    owned = _OWNED.match(name)
+    return owned is not None and not Path("/proc", owned["pid"]).exists()
