@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+bin := .venv/bin
+run := PYTHONPATH=hack $(bin)/python
+python_code := rules dataplane tests hack
+shell_code := .ci/run $(wildcard hack/*.sh)
+# Tests that build network namespaces, and so need root.
+root_tests := tests/kernel tests/lab
+
+.PHONY: help setup demo test lint unit kernel bench format machine clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## make .venv with the dataplane command in it, and what the system must have
+
+.venv/ready: pyproject.toml hack/setup.sh hack/constraints.txt hack/constraints-build.txt
+	hack/setup.sh
+	@touch $@
+
+demo: setup ## show the agent at work on real traffic between network namespaces (root)
+	$(run) -m demo
+
+test: machine lint ## set all up and pass all checks: what CI runs (root)
+	$(bin)/pytest
+
+# Without root, fail at once and say so, rather than in each test.
+machine: setup
+	$(run) -m lab
+
+lint: setup ## check format, style, types, import contracts and shell scripts
+	$(bin)/ruff format --check
+	$(bin)/ruff check
+	$(bin)/mypy $(python_code)
+	$(bin)/lint-imports
+	$(bin)/shellcheck $(shell_code)
+
+unit: setup ## run the tests that need nothing: unit, property and golden
+	$(bin)/pytest $(root_tests:%=--ignore=%)
+
+kernel: machine ## run the tests against the kernel, in network namespaces (root)
+	$(bin)/pytest $(root_tests)
+
+bench: setup ## measure speed side by side with iptables-legacy-restore (root)
+	$(run) -m bench
+
+format: setup ## format the code and fix what can be fixed safely
+	$(bin)/ruff format
+	$(bin)/ruff check --fix
+
+clean: ## remove .venv and what tools left in the tree
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
