@@ -16,6 +16,8 @@ from rules.model import ObjectKey
 from rules.service import ServiceRules
 
 _FIXED_TARGETS = frozenset({names.MARK_MASQ, names.MARK_DROP})
+_MAY_BE_UNUSED = _FIXED_TARGETS | {names.NODE_PORTS}
+"""Node ports restricted to addresses that this family has none of: nothing leads to the chain."""
 
 
 class BrokenRulesError(ValueError):
@@ -81,7 +83,7 @@ def _chain_problems(
             yield f"chain name {name} is longer than {names.MAX_LENGTH} characters"
     for target in sorted(map(str, used - chains.keys() - known_targets)):
         yield f"a rule jumps to {target}, which does not exist"
-    for orphan in sorted(chains.keys() - used - _FIXED_TARGETS):
+    for orphan in sorted(chains.keys() - used - _MAY_BE_UNUSED):
         yield f"nothing jumps to chain {orphan}"
 
 
