@@ -218,7 +218,7 @@ def test_odds_read_as_the_kernel_gives_them_back(count: int, odds: list[str]) ->
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 257])
 def test_every_endpoint_has_the_same_chance(count: int) -> None:
-    """The chances along the chain are 1/n each, but for the kernel's rounding, and add up to one."""
+    """The chances along the chain add up to one and differ by rounding only."""
     tables = printed(IPV4, _with_endpoints(count), in_context=context(IPV4, cluster_cidrs=()))
     remaining, chances = 1.0, []
     for rule in tables.tables[TableName.NAT].chains[SVC]:

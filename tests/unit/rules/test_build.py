@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables composed of Services, and what the builder remembers; see also tests/property."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rules.build import ServiceBuilder, build, compose
+from rules.ir import TableName
+from rules.model import ObjectKey, ServiceState
+from tests.address_plan import IPV4, AddressPlan
+from tests.builders import WEB, context, local, remote, state
+
+_DNS = ObjectKey("kube-system", "dns")
+
+
+def test_an_empty_cluster_has_the_fixed_chains_only(plan: AddressPlan) -> None:
+    """They stand before the first Service comes."""
+    tables = build({}, context(plan))
+    assert set(tables[TableName.NAT].chains) == {
+        "KUBE-SERVICES",
+        "KUBE-NODEPORTS",
+        "KUBE-POSTROUTING",
+        "KUBE-MARK-MASQ",
+        "KUBE-MARK-DROP",
+    }
+    assert set(tables[TableName.FILTER].chains) == {
+        "KUBE-SERVICES",
+        "KUBE-EXTERNAL-SERVICES",
+        "KUBE-NODEPORTS",
+        "KUBE-FORWARD",
+        "KUBE-PROXY-FIREWALL",
+    }
+
+
+def _states() -> dict[ObjectKey, ServiceState]:
+    return {
+        WEB: state(IPV4, local(IPV4.local_pod)),
+        _DNS: state(IPV4, remote(IPV4.remote_pod), key=_DNS, cluster_ips=(IPV4.other_cluster_ip,)),
+    }
+
+
+def test_only_a_changed_service_is_rebuilt() -> None:
+    """The other one's rules are the same object as before."""
+    builder, states = ServiceBuilder(context(IPV4)), _states()
+    before = builder.build(states)
+    states[WEB] = state(IPV4, local(IPV4.other_local_pod))
+    after = builder.build(states)
+    assert after[_DNS] is before[_DNS]
+    assert after[WEB] != before[WEB]
+
+
+def test_a_deleted_service_is_forgotten() -> None:
+    """It leaves no chains, and comes back as if it were new."""
+    builder, states = ServiceBuilder(context(IPV4)), _states()
+    builder.build(states)
+    removed = states.pop(WEB)
+    assert set(builder.build(states)) == {_DNS}
+    assert set(builder.build({**states, WEB: removed})) == {WEB, _DNS}
+
+
+def test_services_that_are_not_proxied_do_not_appear() -> None:
+    """A headless Service adds nothing to walk over."""
+    states = _states()
+    headless = replace(states[WEB].service, cluster_ips=())
+    states[WEB] = states[WEB]._replace(service=headless)
+    assert set(ServiceBuilder(context(IPV4)).build(states)) == {_DNS}
+
+
+def test_built_services_compose_to_what_a_build_from_scratch_gives() -> None:
+    """Both ways lead to equal tables."""
+    on_node, states = context(IPV4), _states()
+    built = ServiceBuilder(on_node).build(states)
+    assert compose(built, on_node) == build(states, on_node)
