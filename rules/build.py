@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 from rules import names, static
-from rules.check import check_service
+from rules.check import BrokenRulesError, check_service
 from rules.context import FamilyContext
 from rules.ir import Rules, Table, TableName, Tables
 from rules.model import ObjectKey, ServiceState
@@ -25,6 +25,12 @@ class ServiceBuilder:
     def __init__(self, context: FamilyContext) -> None:
         self._context = context
         self._built: dict[ObjectKey, tuple[ServiceState, ServiceRules]] = {}
+        self._broken: dict[ObjectKey, str] = {}
+
+    @property
+    def broken(self) -> Mapping[ObjectKey, str]:
+        """Services whose rules broke an invariant, with the reason; they keep those from before."""
+        return self._broken
 
     @property
     def context(self) -> FamilyContext:
@@ -35,9 +41,6 @@ class ServiceBuilder:
         """The rules of all Services in ``states``, sorted by name.
 
         Only those are rebuilt whose state is another object than last time.
-
-        Raises:
-            rules.check.BrokenRulesError: the rules of a Service break an invariant.
         """
         built = self._built
         self._built = {}
@@ -45,11 +48,21 @@ class ServiceBuilder:
             state = states[key]
             known = built.get(key)
             if known is None or known[0] is not state:
-                rules = build_service(state, self._context)
-                check_service(key, rules)
-                known = (state, rules)
+                known = state, self._build(key, state, known[1] if known else NO_RULES)
             self._built[key] = known
+        self._broken = {key: why for key, why in self._broken.items() if key in states}
         return {key: rules for key, (_, rules) in self._built.items() if rules is not NO_RULES}
+
+    def _build(self, key: ObjectKey, state: ServiceState, before: ServiceRules) -> ServiceRules:
+        """The rules of one Service; those from ``before`` if the new ones are broken."""
+        rules = build_service(state, self._context)
+        try:
+            check_service(key, rules)
+        except BrokenRulesError as error:
+            self._broken[key] = str(error)
+            return before
+        self._broken.pop(key, None)
+        return rules
 
 
 def compose(services: ServicesRules, context: FamilyContext) -> Tables:

@@ -9,27 +9,27 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Value = TypeVar("Value", bound=Hashable)
 
 
-class Edit(NamedTuple):
+class Edit(NamedTuple, Generic[Value]):
     """One step; its position counts from 0 in the chain as the steps before have left it."""
 
     position: int
-    value: Hashable | None
+    value: Value | None
     """What to insert there; None to delete what stands there."""
 
 
-def edits(old: Sequence[Value], new: Sequence[Value]) -> list[Edit]:
+def edits(old: Sequence[Value], new: Sequence[Value]) -> list[Edit[Value]]:
     """Steps that turn ``old`` into ``new`` and leave as many values as possible untouched.
 
     The number of steps is the smallest possible if no value stands twice in a sequence, as in
     chains. Takes O(n log n).
     """
     kept = _kept_positions(old, new)
-    steps: list[Edit] = []
+    steps: list[Edit[Value]] = []
     position = 0
     old_position = 0
     for new_position, value in enumerate(new):
@@ -37,10 +37,10 @@ def edits(old: Sequence[Value], new: Sequence[Value]) -> list[Edit]:
         if keep is None:
             steps.append(Edit(position, value))
         else:
-            steps += [Edit(position, None)] * (keep - old_position)
+            steps += [Edit[Value](position, None)] * (keep - old_position)
             old_position = keep + 1
         position += 1
-    steps += [Edit(position, None)] * (len(old) - old_position)
+    steps += [Edit[Value](position, None)] * (len(old) - old_position)
     return steps
 
 

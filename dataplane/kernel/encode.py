@@ -40,6 +40,7 @@ from rules.ir import (
     SetMark,
     Statistic,
 )
+from rules.text import kept_comment
 
 _CACHED: Final = 1 << 14
 """Entries of the caches below: enough for the comments of one Service with thousands of endpoints;
@@ -59,7 +60,7 @@ _CONNTRACK_STATE: Final = 1  # XT_CONNTRACK_STATE
 _RECENT_RCHECK, _RECENT_SET, _RECENT_REAP = 1, 2, 32
 _RANGE_MAP_IPS, _RANGE_PROTO, _RANGE_RANDOM_FULLY = 1, 2, 16
 _REJECT_PORT_UNREACHABLE: Final = {Family.IPV4: 3, Family.IPV6: 4}
-_MAX_COMMENT: Final = 255
+_COMMENT_SIZE: Final = 256
 
 _TCP_UDP_PORTS: Final = Struct("=HHHH")
 _SCTP_INFO: Final = Struct("=HHHH256xI12BiII")
@@ -153,14 +154,6 @@ class Encoder:
         )
 
 
-def comment_bytes(text: str) -> bytes:
-    """What the kernel keeps of a comment: at most 255 bytes, cut between characters."""
-    encoded = text.encode()
-    if len(encoded) <= _MAX_COMMENT:
-        return encoded
-    return encoded[:_MAX_COMMENT].decode(errors="ignore").encode()
-
-
 @lru_cache(maxsize=_CACHED)
 def _network(text: str) -> tuple[bytes, bytes]:
     """Address and mask of a network in CIDR form."""
@@ -197,7 +190,7 @@ def _comment(match: Comment) -> bytes:
 
 @lru_cache(maxsize=_CACHED)
 def _comment_extension(text: str) -> bytes:
-    return _extension("comment", 0, comment_bytes(text).ljust(256, b"\0"))
+    return _extension("comment", 0, kept_comment(text).encode().ljust(_COMMENT_SIZE, b"\0"))
 
 
 def _port(match: PortMatch) -> bytes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +30,8 @@ from dataplane.errors import (
 from dataplane.kernel.canonical import canonical
 from dataplane.kernel.layout import ENTRY_LAYOUTS
 from rules.ir import Family, TableName
+
+_log = logging.getLogger(__name__)
 
 _LIBDIR_VARIABLE: Final = "XTABLES_LIBDIR"
 _REFUSALS: Final = frozenset(
@@ -248,3 +251,27 @@ def _library(family: Family) -> _Library:
             del os.environ[_LIBDIR_VARIABLE]
     loaded = ip4tc._libiptc if family is Family.IPV4 else ip6tc._libiptc  # noqa: SLF001 - its handle
     return _Library(family, loaded)
+
+
+def usable_families() -> tuple[Family, ...]:
+    """The families whose nat and filter tables this process can program here.
+
+    Raises:
+        KernelUnusableError: there is none; the reason given is IPv4's.
+    """
+    usable = []
+    problems = []
+    for family in Family:
+        try:
+            for table in TableName:
+                with open_table(family, table):
+                    pass
+        except KernelUnusableError as error:
+            problems.append(error)
+        else:
+            usable.append(family)
+    if not usable:
+        raise problems[0]
+    for problem in problems:
+        _log.warning("%s; this family is left alone", problem)
+    return tuple(usable)

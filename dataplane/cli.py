@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``dataplane``: run, dump, cleanup."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final, Unpack
+
+import click
+
+from dataplane.errors import DataplaneError
+from dataplane.flags import FlagValues, decode_settings, settings_flags
+from dataplane.logs import configure_logs
+from dataplane.settings import Settings
+from rules.ir import Family
+
+_LOCK_FILE: Final = "/run/kube-dataplane.lock"
+_FAMILIES: Final = {
+    Family.IPV4.value: (Family.IPV4,),
+    Family.IPV6.value: (Family.IPV6,),
+    "all": tuple(Family),
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": False})
+@click.version_option(package_name="kube-dataplane")
+def cli() -> None:
+    """Program a node's iptables rules for Kubernetes Services, as kube-proxy would."""
+
+
+@cli.command()
+@settings_flags
+@click.option(
+    "--lock-file",
+    type=click.Path(path_type=Path),
+    default=_LOCK_FILE,
+    show_default=True,
+    help="Keeps a second agent from running on this node.",
+)
+@click.option("--cleanup", "is_cleanup", is_flag=True, help="The same as the command cleanup.")
+def run(lock_file: Path, *, is_cleanup: bool, **flags: Unpack[FlagValues]) -> None:
+    """Keep this node's rules up to date until SIGTERM; they stay in place then. Needs root."""
+    # Modules that load much or touch the kernel are imported by the commands that need them.
+    from dataplane.run import run_agent  # noqa: PLC0415
+    from dataplane.sysctls import is_tcp_be_liberal  # noqa: PLC0415
+
+    settings = _prepare(tcp_be_liberal=is_tcp_be_liberal(), **flags)
+    if is_cleanup:
+        _clean_up(settings)
+    else:
+        run_agent(settings, lock_file)
+
+
+@cli.command()
+@settings_flags
+@click.option(
+    "--output",
+    type=click.Choice(["save", "list", "json"]),
+    default="save",
+    show_default=True,
+    help="As iptables-save, as iptables -nvL, or for programs.",
+)
+@click.option(
+    "--family",
+    type=click.Choice(list(_FAMILIES)),
+    default=Family.IPV4.value,
+    show_default=True,
+    help="Whose rules to print; iptables-restore takes one family at a time.",
+)
+def dump(output: str, family: str, **flags: Unpack[FlagValues]) -> None:
+    """Print the rules that run would program; changes nothing and needs no root."""
+    from dataplane.dump import Output, desired_tables, print_tables  # noqa: PLC0415 - see run
+    from dataplane.picture import take_picture  # noqa: PLC0415
+
+    settings = _prepare(**flags)
+    picture = take_picture(settings.source)
+    tables = desired_tables(settings, picture, _FAMILIES[family])
+    click.echo(print_tables(tables, Output(output)), nl=False)
+
+
+@cli.command()
+@settings_flags
+def cleanup(**flags: Unpack[FlagValues]) -> None:
+    """Remove all rules and chains that the agent ever adds, and nothing else. Needs root."""
+    _clean_up(_prepare(**flags))
+
+
+def main() -> None:
+    """Run the command; what went wrong is one line on stderr, and exit code 1."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except DataplaneError as error:
+        click.echo(f"dataplane: {error}", err=True)
+        sys.exit(1)
+
+
+def _prepare(*, tcp_be_liberal: bool = False, **flags: Unpack[FlagValues]) -> Settings:
+    configure_logs(flags["verbosity"])
+    return decode_settings(tcp_be_liberal=tcp_be_liberal, **flags)
+
+
+def _clean_up(settings: Settings) -> None:
+    from dataplane.cleanup import remove_all_rules  # noqa: PLC0415 - see run
+    from dataplane.kernel.libiptc import usable_families  # noqa: PLC0415
+
+    remove_all_rules(
+        settings.options,
+        usable_families(),
+        lock_timeout_seconds=settings.sync.lock_timeout_seconds,
+    )

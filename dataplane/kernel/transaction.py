@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The edits of one table, made on an open handle.
+
+Order matters to libiptc: a jump is resolved when its rule is added, so chains are created first and
+deleted last, when nothing jumps to them any more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dataplane.errors import ChainInUseError
+from dataplane.kernel.encode import Encoder
+from dataplane.kernel.libiptc import TableHandle
+from rules import names
+from rules.diff import Edit, edits, with_hooks
+from rules.ir import Hook, Table
+
+_log = logging.getLogger(__name__)
+
+Entries = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTable:
+    """What should stand in a table, as entries."""
+
+    chains: Mapping[str, Entries]
+    """Chains that are ours alone; all of them, or those that a transaction is about."""
+    hooks: Mapping[str, Entries]
+    """By the chain they stand in."""
+    shared_chains: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a transaction changed so far."""
+
+    rules_added: int = 0
+    rules_deleted: int = 0
+    chains_created: int = 0
+    chains_deleted: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.rules_added or self.rules_deleted or self.chains_created or self.chains_deleted
+        )
+
+
+def encode_table(
+    encoder: Encoder, table: Table, only: Collection[str] | None = None
+) -> EncodedTable:
+    """The entries of ``table``, or of its chains named in ``only``, and of its hooks."""
+    chains = table.chains if only is None else {chain: table.chains[chain] for chain in only}
+    return EncodedTable(
+        {chain: encoder.chain(rules) for chain, rules in chains.items()},
+        _encode_hooks(encoder, table.hooks),
+        table.shared_chains,
+    )
+
+
+def _encode_hooks(encoder: Encoder, hooks: Iterable[Hook]) -> Mapping[str, Entries]:
+    by_chain: defaultdict[str, list[bytes]] = defaultdict(list)
+    for hook in hooks:
+        by_chain[hook.chain].append(encoder.rule(hook.rule))
+    return {chain: tuple(entries) for chain, entries in by_chain.items()}
+
+
+def program_all(handle: TableHandle, table: EncodedTable) -> Changes:
+    """Make our part of the table what it should be, whatever stands there now."""
+    stale = [chain for chain in handle.chains() if is_stale(chain, table.chains)]
+    return program_some(handle, table, stale)
+
+
+def program_some(handle: TableHandle, table: EncodedTable, stale: Collection[str]) -> Changes:
+    """Make the given chains and hooks what they should be and delete the ``stale`` chains."""
+    changes = Changes()
+    missing = _create_missing(handle, [*table.chains, *table.shared_chains], changes)
+    for chain, entries in table.chains.items():
+        if chain in missing:
+            handle.append(chain, entries)
+            changes.rules_added += len(entries)
+        else:
+            _edit(handle, chain, edits(handle.entries(chain), entries), changes)
+    for chain, hooks in table.hooks.items():
+        present = handle.entries(chain)
+        _edit(handle, chain, edits(present, with_hooks(present, hooks)), changes)
+    _delete(handle, [chain for chain in stale if handle.has_chain(chain)], changes)
+    return changes
+
+
+def remove_all(handle: TableHandle, table: EncodedTable) -> Changes:
+    """Remove all that :func:`program_all` may ever have put there, but nothing shared."""
+    changes = Changes()
+    for chain, hooks in table.hooks.items():
+        if chain in table.shared_chains or not handle.has_chain(chain):
+            continue
+        present = handle.entries(chain)
+        foreign = [entry for entry in present if entry not in hooks]
+        _edit(handle, chain, edits(present, foreign), changes)
+    ours = [
+        chain for chain in handle.chains() if chain in table.chains or is_stale(chain, table.chains)
+    ]
+    _delete(handle, ours, changes)
+    return changes
+
+
+def is_stale(chain: str, wanted: Collection[str]) -> bool:
+    """Whether a chain was made for a service port or endpoint that is no more."""
+    return chain.startswith(names.SERVICE_PREFIXES) and chain not in wanted
+
+
+def _create_missing(
+    handle: TableHandle, needed: Iterable[str], changes: Changes
+) -> Collection[str]:
+    """Create the chains that do not exist; sorted, which keeps libiptc's index of them quick."""
+    missing = {chain for chain in needed if not handle.has_chain(chain)}
+    for chain in sorted(missing):
+        handle.create_chain(chain)
+    changes.chains_created += len(missing)
+    return missing
+
+
+def _edit(handle: TableHandle, chain: str, steps: Iterable[Edit[bytes]], changes: Changes) -> None:
+    for step in steps:
+        if step.value is None:
+            handle.delete(chain, step.position)
+            changes.rules_deleted += 1
+        else:
+            handle.insert(chain, step.position, step.value)
+            changes.rules_added += 1
+
+
+def _delete(handle: TableHandle, chains: Sequence[str], changes: Changes) -> None:
+    """Delete chains; one that a rule of somebody else jumps to stays, empty."""
+    for chain in chains:
+        handle.flush_chain(chain)
+    for chain in chains:
+        try:
+            handle.delete_chain(chain)
+        except ChainInUseError as error:
+            _log.warning("%s", error)
+        else:
+            changes.chains_deleted += 1

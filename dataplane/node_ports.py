@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The addresses on which node ports are served, where ``--nodeport-addresses`` restricts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Final
+
+from pyroute2 import IPRoute
+
+from rules.addresses import contains, family_of
+from rules.model import Node
+
+PRIMARY: Final = "primary"
+"""In place of networks: the node's first address of each family, as its Node object has it."""
+
+
+def node_port_addresses(
+    allowed: tuple[str, ...], node: Node, local_addresses: Iterable[str]
+) -> tuple[str, ...]:
+    """The addresses that ``allowed`` (networks, or PRIMARY) lets serve node ports."""
+    if allowed == (PRIMARY,):
+        first_by_family = {family_of(address): address for address in reversed(node.addresses)}
+        return tuple(sorted(first_by_family.values()))
+    return tuple(
+        sorted(
+            address
+            for address in set(local_addresses)
+            if any(contains(network, address) for network in allowed)
+        )
+    )
+
+
+def local_addresses() -> tuple[str, ...]:
+    """All addresses of this network namespace's interfaces, in canonical form."""
+    with IPRoute() as netlink:
+        found = [dict(message["attrs"]) for message in netlink.get_addr()]
+    texts = (attributes.get("IFA_LOCAL") or attributes.get("IFA_ADDRESS") for attributes in found)
+    return tuple(sorted(str(ip_address(text)) for text in texts if text))

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources by settings: the one that a command follows, and a single picture from it."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Final
+
+from dataplane.errors import SourceError
+from dataplane.settings import SourceSettings
+from dataplane.sources.base import LoggingObserver, Source
+from dataplane.sources.manifests import ManifestSource, load_manifests
+from dataplane.state import ClusterState, Picture, StateSink
+
+_PATIENCE_SECONDS: Final = 60.0
+
+
+def open_source(settings: SourceSettings, sink: StateSink) -> Source:
+    """The source that delivers to ``sink`` what ``settings`` point to; not started yet.
+
+    Raises:
+        SourceError: the cluster's configuration cannot be used.
+    """
+    observer = LoggingObserver()
+    if settings.manifests:
+        return ManifestSource(settings.manifests, settings.node_name, sink, observer)
+    # Imported here: the kubernetes package takes half a second, and manifests do not need it.
+    from dataplane.sources.cluster import ClusterSource  # noqa: PLC0415
+
+    return ClusterSource(settings, sink, observer)
+
+
+def take_picture(settings: SourceSettings) -> Picture:
+    """What the source says now.
+
+    Raises:
+        SourceError: it cannot be read, or a cluster did not answer for a minute.
+    """
+    is_complete = Event()
+
+    def on_change() -> None:
+        if state.picture() is not None:
+            is_complete.set()
+
+    state = ClusterState(on_change)
+    if settings.manifests:
+        observer = LoggingObserver()
+        load_manifests(settings.manifests, settings.node_name, observer).deliver(state)
+    else:
+        source = open_source(settings, state)
+        source.start()
+        try:
+            is_complete.wait(_PATIENCE_SECONDS)
+        finally:
+            source.stop()
+    picture = state.picture()
+    if picture is None:
+        raise SourceError(
+            f"the cluster did not give all Services, EndpointSlices and Node {settings.node_name} "
+            f"within {_PATIENCE_SECONDS:g} s; see the messages above"
+        )
+    return picture

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node agent: source, sync loop, signals."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from pathlib import Path
+
+from dataplane.agent import Agent
+from dataplane.instance_lock import instance_lock
+from dataplane.kernel.libiptc import usable_families
+from dataplane.picture import open_source
+from dataplane.settings import Settings
+from dataplane.state import ClusterState
+
+_log = logging.getLogger(__name__)
+
+
+def run_agent(settings: Settings, lock_file: Path) -> None:
+    """Follow the source and keep the node's rules up to date until a signal asks to stop.
+
+    Raises:
+        SecondInstanceError: another agent runs on this node.
+        KernelUnusableError: this machine cannot be programmed.
+        SourceError: there is nothing to follow.
+    """
+    with instance_lock(lock_file):
+        families = usable_families()
+        agent = Agent(settings, families)
+        state = ClusterState(agent.note_change)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: agent.stop())
+        source = open_source(settings.source, state)
+        source.start()
+        try:
+            _log.info(
+                "programming %s for node %s",
+                " and ".join(family.value for family in families),
+                settings.source.node_name,
+            )
+            agent.run(state.picture)
+        finally:
+            source.stop()
+        _log.info("stopped; the rules stay in place")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When to sync: soon after a change, not too often, and at the latest after a while.
+
+Time is given, never asked for, in seconds of any monotonic clock.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from dataplane.settings import SyncSettings
+
+_FIRST_RETRY_SECONDS: Final = 0.5
+_LONGEST_RETRY_SECONDS: Final = 8.0
+
+
+class Reason(Enum):
+    """Why a sync is due."""
+
+    CHANGE = "change"
+    PERIOD = "period"
+    RETRY = "retry"
+
+
+class Schedule:
+    """Remembers what happened and says when the next sync is due."""
+
+    def __init__(self, settings: SyncSettings, now: float) -> None:
+        self._settings = settings
+        self._changed = False
+        self._failures = 0
+        self._ended_at = now - settings.min_sync_period_seconds
+        self._verified_at = now
+
+    def note_change(self) -> None:
+        """Something changed: sync as soon as the rest between syncs allows."""
+        self._changed = True
+
+    def note_not_ready(self, now: float) -> None:
+        """There was nothing to sync yet."""
+        self._changed = False
+        self._verified_at = now
+
+    def note_start(self) -> None:
+        """A sync starts now and will take all changes so far into account."""
+        self._changed = False
+
+    def note_success(self, now: float, *, verified: bool) -> None:
+        """The sync ended well."""
+        self._failures = 0
+        self._ended_at = now
+        if verified:
+            self._verified_at = now
+
+    def note_failure(self, now: float) -> None:
+        """The sync failed: what it was about is still to be done."""
+        self._failures += 1
+        self._ended_at = now
+
+    def due(self) -> tuple[float, Reason]:
+        """When the next sync is due, and why."""
+        rest = self._settings.min_sync_period_seconds
+        period = self._settings.sync_period_seconds
+        times = [(self._verified_at + period, Reason.PERIOD)]
+        if self._changed:
+            times.append((self._ended_at + rest, Reason.CHANGE))
+        if self._failures:
+            doubled = _FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10)
+            pause = max(min(doubled, _LONGEST_RETRY_SECONDS), rest)
+            times = [(self._ended_at + pause, Reason.RETRY)]
+        return min(times, key=lambda due: due[0])

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator chose, decoded from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rules.context import ProxyOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where Services, EndpointSlices and the Node come from."""
+
+    manifests: tuple[Path, ...] = ()
+    """Files and folders; a cluster if empty."""
+    kubeconfig: str = ""
+    """In-cluster configuration if empty and ``master`` is too."""
+    master: str = ""
+    """URL of the API server; overrides the one in the kubeconfig."""
+    node_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSettings:
+    """When and how the kernel is programmed."""
+
+    min_sync_period_seconds: float = 1.0
+    """Rest between two syncs, whatever changes."""
+    sync_period_seconds: float = 30.0
+    """After this long without a sync, the kernel's state is verified and repaired."""
+    lock_timeout_seconds: float = 5.0
+    """How long to wait for the xtables lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of it."""
+
+    source: SourceSettings
+    options: ProxyOptions = field(default_factory=ProxyOptions)
+    node_port_addresses: tuple[str, ...] = ()
+    """Networks, or the one word ``primary``; every local address if empty."""
+    sync: SyncSettings = field(default_factory=SyncSettings)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One pass: from what is known of the cluster to what stands in the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from dataplane.errors import CommitRefusedError
+from dataplane.kernel.applier import ApplyReport, TableApplier
+from rules.build import ServiceBuilder, ServicesRules, compose
+from rules.context import FamilyContext
+from rules.ir import Family, TableName
+from rules.model import ObjectKey, ServiceState
+from rules.service import ServiceRules
+
+_TABLE_ORDER: Final = (TableName.FILTER, TableName.NAT)
+"""Filter first: a service that gets endpoints must not be translated while still rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyReport:
+    """What one pass did for one family."""
+
+    tables: Mapping[TableName, ApplyReport]
+    set_aside: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """Services whose rules the kernel or our own checks do not accept, with the reason."""
+    ranges_of_other_family_only: frozenset[ObjectKey] = frozenset()
+    """Services whose loadBalancerSourceRanges say nothing about this family."""
+
+
+class FamilySync:
+    """Keeps the tables of one family as the Services want them. Owned by one thread."""
+
+    def __init__(self, family: Family, *, lock_timeout_seconds: float) -> None:
+        self._appliers = {
+            table: TableApplier(family, table, lock_timeout_seconds=lock_timeout_seconds)
+            for table in _TABLE_ORDER
+        }
+        self._builder: ServiceBuilder | None = None
+        self._committed: ServicesRules = {}
+        self._set_aside: dict[ObjectKey, tuple[ServiceRules, str]] = {}
+
+    def sync(
+        self,
+        services: Mapping[ObjectKey, ServiceState],
+        context: FamilyContext,
+        *,
+        verify: bool = False,
+    ) -> FamilyReport:
+        """Program the rules of ``services``; ``verify`` looks at all that should stand already.
+
+        Services whose rules the kernel refuses are set aside: what the kernel held of them before
+        stays, everything else is applied. They are tried again when they change and with each
+        ``verify``.
+
+        Raises:
+            KernelError: nothing could be programmed; the kernel is as it was.
+        """
+        if self._builder is None or self._builder.context != context:
+            self._builder = ServiceBuilder(context)
+        built = self._builder.build(services)
+        if verify:
+            self._set_aside.clear()
+        wanted = self._with_substitutes(built)
+        try:
+            reports = self._program(wanted, context, verify=verify)
+        except CommitRefusedError:
+            # A rule may lead to a chain that somebody else deleted: repair before blaming a rule.
+            try:
+                reports = self._program(wanted, context, verify=True)
+            except CommitRefusedError:
+                reports = self._program_acceptable(wanted, context)
+        refused = {key: reason for key, (_, reason) in self._set_aside.items()}
+        return FamilyReport(
+            reports,
+            {**self._builder.broken, **refused},
+            frozenset(key for key, rules in built.items() if rules.ranges_of_other_family_only),
+        )
+
+    def _with_substitutes(self, built: ServicesRules) -> ServicesRules:
+        """``built`` with refused rules replaced by what the kernel holds of their Services."""
+        for key in [key for key, (refused, _) in self._set_aside.items()]:
+            if built.get(key) is not self._set_aside[key][0]:
+                del self._set_aside[key]
+        if not self._set_aside:
+            return built
+        return {
+            key: self._committed[key] if key in self._set_aside else rules
+            for key, rules in built.items()
+            if key not in self._set_aside or key in self._committed
+        }
+
+    def _program(
+        self, services: ServicesRules, context: FamilyContext, *, verify: bool = False
+    ) -> Mapping[TableName, ApplyReport]:
+        tables = compose(services, context)
+        reports = {
+            table: self._appliers[table].apply(tables[table], verify=verify)
+            for table in _TABLE_ORDER
+        }
+        self._committed = services
+        return reports
+
+    def _program_acceptable(
+        self, wanted: ServicesRules, context: FamilyContext
+    ) -> Mapping[TableName, ApplyReport]:
+        """Program what the kernel accepts of ``wanted`` and set the rest aside.
+
+        Raises:
+            CommitRefusedError: even without any change of a Service.
+        """
+        unchanged = {key: self._committed[key] for key in wanted if key in self._committed}
+        reports = self._program(unchanged, context)
+        suspects = [key for key in wanted if self._committed.get(key) is not wanted[key]]
+        for half in _halves(suspects):
+            reports = self._admit(half, wanted, context) or reports
+        return reports
+
+    def _admit(
+        self, suspects: Sequence[ObjectKey], wanted: ServicesRules, context: FamilyContext
+    ) -> Mapping[TableName, ApplyReport] | None:
+        """Program the ``suspects`` that the kernel accepts, besides what it holds already."""
+        trial = {**self._committed, **{key: wanted[key] for key in suspects}}
+        try:
+            return self._program({key: trial[key] for key in sorted(trial)}, context)
+        except CommitRefusedError as error:
+            if len(suspects) == 1:
+                (culprit,) = suspects
+                self._set_aside[culprit] = (wanted[culprit], str(error))
+                return None
+        reports = None
+        for half in _halves(suspects):
+            reports = self._admit(half, wanted, context) or reports
+        return reports
+
+
+def _halves(keys: Sequence[ObjectKey]) -> Collection[Sequence[ObjectKey]]:
+    middle = (len(keys) + 1) // 2
+    return [half for half in (keys[:middle], keys[middle:]) if half]
