@@ -95,10 +95,13 @@ class TableApplier:
     def remove(self, table: Table) -> Changes:
         """Remove from the kernel's table all that was ever applied, as ``table`` describes it.
 
+        Chains that others use too stay, with their rules and the jumps to them: taking away a rule
+        that is equal to somebody else's would take it from him.
+
         Raises:
             KernelError: see :meth:`apply`.
         """
-        unwanted = encode_table(self._encoder, table)
+        unwanted = encode_table(self._encoder, _without_shared(table))
         self._applied = None
         for attempt in self._attempts():
             with (
@@ -144,6 +147,14 @@ class TableApplier:
             before_sleep=before_sleep_log(_log, logging.INFO),
             reraise=True,
         )
+
+
+def _without_shared(table: Table) -> Table:
+    shared = table.shared_chains
+    hooks = tuple(
+        hook for hook in table.hooks if hook.chain not in shared and hook.rule.target not in shared
+    )
+    return Table(table.name, table.chains, hooks)
 
 
 def _difference(applied: Table, desired: Table) -> tuple[list[str], list[str]]:

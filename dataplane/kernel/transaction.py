@@ -93,11 +93,9 @@ def program_some(handle: TableHandle, table: EncodedTable, stale: Collection[str
 
 
 def remove_all(handle: TableHandle, table: EncodedTable) -> Changes:
-    """Remove all that :func:`program_all` may ever have put there, but nothing shared."""
+    """Remove the hooks and chains of ``table``, and all chains that :func:`is_stale` knows."""
     changes = Changes()
     for chain, hooks in table.hooks.items():
-        if chain in table.shared_chains or not handle.has_chain(chain):
-            continue
         present = handle.entries(chain)
         foreign = [entry for entry in present if entry not in hooks]
         _edit(handle, chain, edits(present, foreign), changes)
