@@ -22,7 +22,7 @@ setup: .venv/ready ## make .venv with the dataplane command in it, and what the 
 	@touch $@
 
 demo: setup ## show the agent at work on real traffic between network namespaces (root)
-	$(run) -m demo
+	@$(run) -m demo
 
 test: machine lint ## set all up and pass all checks: what CI runs (root)
 	$(bin)/pytest

@@ -7,7 +7,8 @@
 #
 # PYTHON names the interpreter to build with, if the one found is not the one wanted.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+root=$(dirname "$0")/..
+cd "$root"
 
 readonly PIP_VERSION=26.3
 # python-iptables compiles a small C file when it is installed, and loads libip4tc and libip6tc.
