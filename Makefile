@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# Debian's su leaves root without the folders that ip and iptables-legacy are in.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 bin := .venv/bin
 run := PYTHONPATH=hack $(bin)/python
 python_code := rules dataplane tests hack

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the lab that the kernel tests and the demo are built on."""
+"""Tests of the lab that the kernel tests are built on, and of the demo on it; they need root."""
