@@ -27,3 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the expected files of tests/golden anew; read the difference before committing",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse in CI what would make every golden test pass."""
+    if config.getoption("--update-golden") and os.environ.get("CI"):
+        raise pytest.UsageError("--update-golden is refused in CI: update where you can read it")
