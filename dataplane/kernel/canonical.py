@@ -4,6 +4,8 @@
 The kernel keeps a rule as it got it, but for: counters; ``nfcache`` and ``comefrom``, which it uses
 itself; a jump's target, which is an offset; and what follows the NUL of an extension's name, which
 is whatever the reader's buffer held before. Comparing these would report drift where there is none.
+The same goes for what IPv4 leaves unused of the ``recent`` match's mask, which iptables fills in
+one way if the rule names the mask and in another if it does not.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ from rules.ir import Family
 _ZERO_COUNTERS: Final = bytes(COUNTERS_SIZE)
 _ZERO_WORD: Final = bytes(4)
 _EXTENSION_START: Final = Struct(f"=H{NAME_SIZE}s")
+_RECENT: Final = b"recent\0"
+_RECENT_UNUSED_MASK: Final = {Family.IPV4: (248, b"\xff" * 12), Family.IPV6: (260, b"")}
+"""Where it stands in the extension, and what the encoder puts there."""
 
 
 def canonical(entry: bytes, jump: bytes, family: Family) -> bytes:
@@ -40,10 +45,13 @@ def canonical(entry: bytes, jump: bytes, family: Family) -> bytes:
     clean[layout.comefrom_offset : layout.comefrom_offset + 4] = _ZERO_WORD
     clean[layout.counters_offset : layout.counters_offset + COUNTERS_SIZE] = _ZERO_COUNTERS
     (target,) = unpack_from("=H", entry, layout.target_offset_offset)
-    offset = layout.size
+    offset = layout.header_size
     while offset < target:
         size, name = _EXTENSION_START.unpack_from(entry, offset)
         _set_name(clean, offset, name)
+        if name.startswith(_RECENT):
+            start, unused = _RECENT_UNUSED_MASK[family]
+            clean[offset + start : offset + start + len(unused)] = unused
         offset += size
     _, name = _EXTENSION_START.unpack_from(entry, target)
     if name[0]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
-from ipaddress import ip_address, ip_network
+from socket import AF_INET, AF_INET6, inet_pton
 from struct import Struct
 from typing import Final
 
@@ -22,6 +22,7 @@ from dataplane.kernel.layout import (
     INVERT_SOURCE,
     PROTOCOL_NUMBERS,
     STANDARD_TARGET_SIZE,
+    EntryLayout,
 )
 from rules.ir import (
     AddressType,
@@ -39,12 +40,12 @@ from rules.ir import (
     Rules,
     SetMark,
     Statistic,
+    Target,
 )
 from rules.text import kept_comment
 
-_CACHED: Final = 1 << 14
-"""Entries of the caches below: enough for the comments of one Service with thousands of endpoints;
-what is not used twice soon is not worth its memory."""
+_CACHED: Final = 1 << 12
+"""Entries of each cache below: what they hold is the same for many rules."""
 
 _ANY_PORT: Final = (0, 0xFFFF)
 _LOCAL: Final = 1 << 2  # RTN_LOCAL
@@ -72,8 +73,14 @@ _MARK_TARGET_INFO: Final = Struct("=II")
 _CONNTRACK_INFO: Final = Struct("=146xHHHH8x")
 _RECENT_INFO: Final = Struct("=IIBB200sBx16s4x")
 _ADDRTYPE_INFO: Final = Struct("=HHI")
-_DNAT_INFO: Final = Struct("=I16s16s2s2s8x")
+_DNAT_RANGE: Final = Struct(">16s16sHH8x")
+"""First and last address, first and last port (big endian), base port and padding."""
 _STANDARD_TARGET: Final = Struct("=H29sBi4x")
+_COMMENT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + _COMMENT_SIZE, b"comment", 0)
+_DNAT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + 48, b"DNAT", 2) + Struct(
+    "=I"
+).pack(_RANGE_MAP_IPS | _RANGE_PROTO)
+_NO_INTERFACE: Final = (bytes(IFNAMSIZ),) * 2
 
 
 class UnencodableRuleError(ValueError):
@@ -87,7 +94,6 @@ class Encoder:
         self._family = family
         self._layout = ENTRY_LAYOUTS[family]
         self._no_network = (bytes(self._layout.address_size),) * 2
-        self._no_interface = (bytes(IFNAMSIZ),) * 2
 
     def chain(self, rules: Rules) -> tuple[bytes, ...]:
         """The entries of a chain.
@@ -115,54 +121,68 @@ class Encoder:
             not_in_interface,
         ) = rule
         layout = self._layout
-        header = layout.header
         match_bytes = b"".join([_MATCH_ENCODERS[type(match)](match) for match in matches])
-        target_bytes = (
-            _jump(target) if type(target) is str else _extension_target(target, self._family)
+        target_bytes = _TARGET_ENCODERS[type(target)](target, self._family)
+        source_address, source_mask = _network(source) if source else self._no_network
+        address, mask = _network(destination) if destination else self._no_network
+        target_offset = layout.header_size + len(match_bytes)
+        inverted = (
+            (INVERT_SOURCE if not_source else 0)
+            | (INVERT_DESTINATION if not_destination else 0)
+            | (INVERT_IN_INTERFACE if not_in_interface else 0)
         )
-        source_bytes, source_mask = _network(source) if source else self._no_network
-        destination_bytes, destination_mask = (
-            _network(destination) if destination else self._no_network
+        header = _header_after_networks(
+            layout,
+            in_interface,
+            protocol,
+            inverted,
+            target_offset,
+            target_offset + len(target_bytes),
         )
-        interface, interface_mask = _interface(in_interface) if in_interface else self._no_interface
-        no_interface = self._no_interface
-        target_offset = header.size + len(match_bytes)
-        return (
-            header.pack(
-                source_bytes,
-                destination_bytes,
-                source_mask,
-                destination_mask,
-                interface,
-                no_interface[0],
-                interface_mask,
-                no_interface[1],
-                PROTOCOL_NUMBERS[protocol],
-                layout.protocol_flag if protocol else 0,
-                (INVERT_SOURCE if not_source else 0)
-                | (INVERT_DESTINATION if not_destination else 0)
-                | (INVERT_IN_INTERFACE if not_in_interface else 0),
-                0,
-                target_offset,
-                target_offset + len(target_bytes),
-                0,
-                0,
-                0,
-            )
-            + match_bytes
-            + target_bytes
+        return b"".join(
+            (source_address, address, source_mask, mask, header, match_bytes, target_bytes)
         )
 
 
 @lru_cache(maxsize=_CACHED)
+def _header_after_networks(
+    layout: EntryLayout,
+    in_interface: str,
+    protocol: str,
+    inverted: int,
+    target_offset: int,
+    next_offset: int,
+) -> bytes:
+    """The header but for its networks: few rules differ in anything else."""
+    name, mask = _interface(in_interface) if in_interface else _NO_INTERFACE
+    return layout.header_after_networks.pack(
+        name,
+        _NO_INTERFACE[0],
+        mask,
+        _NO_INTERFACE[1],
+        PROTOCOL_NUMBERS[protocol],
+        layout.protocol_flag if protocol else 0,
+        inverted,
+        0,
+        target_offset,
+        next_offset,
+        0,
+        0,
+        0,
+    )
+
+
 def _network(text: str) -> tuple[bytes, bytes]:
     """Address and mask of a network in CIDR form."""
     address, _, prefix = text.partition("/")
-    if prefix == "32":
-        # Most networks are single IPv4 addresses, whose general form takes five times as long.
-        return bytes(map(int, address.split("."))), b"\xff\xff\xff\xff"
-    network = ip_network(text)
-    return network.network_address.packed, network.netmask.packed
+    if ":" in address:
+        return inet_pton(AF_INET6, address), _mask(int(prefix), 128)
+    return inet_pton(AF_INET, address), _mask(int(prefix), 32)
+
+
+@cache
+def _mask(prefix: int, bits: int) -> bytes:
+    return ((1 << bits) - (1 << bits - prefix)).to_bytes(bits // 8, "big")
 
 
 @cache
@@ -185,12 +205,11 @@ def _extension(name: str, revision: int, data: bytes) -> bytes:
 
 
 def _comment(match: Comment) -> bytes:
-    return _comment_extension(match.text)
-
-
-@lru_cache(maxsize=_CACHED)
-def _comment_extension(text: str) -> bytes:
-    return _extension("comment", 0, kept_comment(text).encode().ljust(_COMMENT_SIZE, b"\0"))
+    """Not cached, as the others: most comments stand in one rule only."""
+    text = match.text.encode()
+    if len(text) >= _COMMENT_SIZE:
+        text = kept_comment(match.text).encode()
+    return _COMMENT_HEADER + text.ljust(_COMMENT_SIZE, b"\0")
 
 
 def _port(match: PortMatch) -> bytes:
@@ -272,47 +291,38 @@ _MATCH_ENCODERS: Final[dict[type[Match], Callable[..., bytes]]] = {
 }
 
 
-@lru_cache(maxsize=_CACHED)
-def _jump(name: str) -> bytes:
+def _jump(name: str, _family: Family) -> bytes:
     """A jump to a chain, or a verdict: libiptc knows them by their names."""
     return _STANDARD_TARGET.pack(STANDARD_TARGET_SIZE, name.encode(), 0, 0)
 
 
-def _extension_target(target: object, family: Family) -> bytes:
-    if type(target) is Dnat:
-        return _dnat(target)
-    return _rare_target(target, family)
-
-
-def _dnat(target: Dnat) -> bytes:
-    address = _address(target.address).ljust(16, b"\0")
-    port = target.port.to_bytes(2, "big")
-    return _DNAT_HEADER + _DNAT_INFO.pack(
-        _RANGE_MAP_IPS | _RANGE_PROTO, address, address, port, port
-    )
-
-
-def _address(text: str) -> bytes:
-    if ":" in text:
-        return ip_address(text).packed
-    return bytes(map(int, text.split(".")))
-
-
-_DNAT_HEADER: Final = EXTENSION_HEADER.pack(
-    -(-(EXTENSION_HEADER.size + _DNAT_INFO.size) // 8) * 8, b"DNAT", 2
-)
+def _dnat(target: Dnat, family: Family) -> bytes:
+    address = inet_pton(AF_INET if family is Family.IPV4 else AF_INET6, target.address)
+    return _DNAT_HEADER + _DNAT_RANGE.pack(address, address, target.port, target.port)
 
 
 @cache
-def _rare_target(target: object, family: Family) -> bytes:
-    match target:
-        case SetMark(value, mask):
-            return _extension("MARK", 2, _MARK_TARGET_INFO.pack(value, mask))
-        case Masquerade() if family is Family.IPV4:
-            # nf_nat_ipv4_multi_range_compat: one range without addresses and ports.
-            return _extension("MASQUERADE", 0, Struct("=II12x").pack(1, _RANGE_RANDOM_FULLY))
-        case Masquerade():
-            return _extension("MASQUERADE", 0, Struct("=I36x").pack(_RANGE_RANDOM_FULLY))
-        case Reject():
-            return _extension("REJECT", 0, Struct("=I").pack(_REJECT_PORT_UNREACHABLE[family]))
-    raise UnencodableRuleError(f"no encoding for target {target!r}")
+def _set_mark(target: SetMark, _family: Family) -> bytes:
+    return _extension("MARK", 2, _MARK_TARGET_INFO.pack(target.value, target.mask))
+
+
+@cache
+def _masquerade(_target: Masquerade, family: Family) -> bytes:
+    if family is Family.IPV4:
+        # nf_nat_ipv4_multi_range_compat: one range without addresses and ports.
+        return _extension("MASQUERADE", 0, Struct("=II12x").pack(1, _RANGE_RANDOM_FULLY))
+    return _extension("MASQUERADE", 0, Struct("=I36x").pack(_RANGE_RANDOM_FULLY))
+
+
+@cache
+def _reject(_target: Reject, family: Family) -> bytes:
+    return _extension("REJECT", 0, Struct("=I").pack(_REJECT_PORT_UNREACHABLE[family]))
+
+
+_TARGET_ENCODERS: Final[dict[type[Target], Callable[..., bytes]]] = {
+    str: _jump,
+    Dnat: _dnat,
+    SetMark: _set_mark,
+    Masquerade: _masquerade,
+    Reject: _reject,
+}

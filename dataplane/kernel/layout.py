@@ -39,47 +39,47 @@ PROTOCOL_NUMBERS: Final = {"": 0, "tcp": 6, "udp": 17, "sctp": 132}
 
 @dataclass(frozen=True, slots=True)
 class EntryLayout:
-    """One family's entry: an address part, then what both families share."""
+    """One family's entry header: source and destination, their masks, then what both share."""
 
-    header: Struct
-    """source, destination, their masks, interface names (in, out), their masks, protocol, flags,
-    inverted flags, nfcache, target offset, next offset, comefrom, packets, bytes."""
+    address_size: int
+    header_after_networks: Struct
+    """Interface names (in, out) and their masks, protocol, flags, inverted flags, nfcache, target
+    offset, next offset, comefrom, packets, bytes."""
     nfcache_offset: int
     target_offset_offset: int
     next_offset_offset: int
     comefrom_offset: int
     counters_offset: int
-    address_size: int
     protocol_flag: int
     """Flag that an entry with a protocol must carry."""
 
     @property
-    def size(self) -> int:
+    def header_size(self) -> int:
         """Bytes before the first match."""
-        return self.header.size
+        return self.counters_offset + COUNTERS_SIZE
 
 
 ENTRY_LAYOUTS: Final = {
     Family.IPV4: EntryLayout(
-        header=Struct("=4s4s4s4s16s16s16s16sHBBIHHIQQ"),
+        address_size=4,
+        header_after_networks=Struct("=16s16s16s16sHBBIHHIQQ"),
         nfcache_offset=84,
         target_offset_offset=88,
         next_offset_offset=90,
         comefrom_offset=92,
         counters_offset=96,
-        address_size=4,
         protocol_flag=0,
     ),
     # A byte for the unused type-of-service match precedes the flags, and the structure is padded
     # to its alignment after inverted flags and after comefrom.
     Family.IPV6: EntryLayout(
-        header=Struct("=16s16s16s16s16s16s16s16sHxBB3xIHHI4xQQ"),
+        address_size=16,
+        header_after_networks=Struct("=16s16s16s16sHxBB3xIHHI4xQQ"),
         nfcache_offset=136,
         target_offset_offset=140,
         next_offset_offset=142,
         comefrom_offset=144,
         counters_offset=152,
-        address_size=16,
         protocol_flag=IP6T_F_PROTO,
     ),
 }
