@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests to an API server; the one module that uses the kubernetes package.
+
+That package finds the server and the credentials, renews these, and holds the connections. Its
+model classes are not used: they take far too long to fill.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+import urllib3
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError, SSLError
+
+from dataplane.errors import DataplaneError, SourceError
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
+
+_USER_AGENT: Final = "kube-dataplane"
+_CONNECT_SECONDS: Final = 5
+_LONGEST_EXPLANATION: Final = 4096
+_KEEP_ALIVE: Final = (
+    # A peer that vanished without a word is noticed after 15 + 3 x 5 seconds.
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+
+
+class RequestFailedError(DataplaneError):
+    """The server did not answer, or not with what was asked for; later it may."""
+
+
+class RelistNeededError(RequestFailedError):
+    """The server cannot go on from where the client is: only a new list helps."""
+
+
+class Status(msgspec.Struct):
+    """meta/v1 Status: how the server explains a failure."""
+
+    code: int = 0
+    message: str = ""
+
+
+class _Connection(NamedTuple):
+    base_url: str
+    configuration: Configuration
+    pool: urllib3.PoolManager
+
+
+class ApiServer:
+    """An API server. All methods may be called from any thread."""
+
+    def __init__(self, kubeconfig: Path | None, master: str = "") -> None:
+        """Use ``kubeconfig``; without it and without ``master``, the configuration of a pod.
+
+        ``master`` overrides the server's URL.
+
+        Raises:
+            SourceError: the configuration cannot be used.
+        """
+        self._kubeconfig = kubeconfig
+        self._master = master
+        self._lock = Lock()
+        self._connection: _Connection | None = self._connect()
+
+    def get(
+        self, path: str, query: Mapping[str, str], *, read_seconds: float
+    ) -> urllib3.BaseHTTPResponse:
+        """Start a GET request and return the successful response, its body not read yet.
+
+        Raises:
+            RequestFailedError: there is none, or nothing comes for ``read_seconds``.
+            RelistNeededError: the version or page that is asked for is gone.
+        """
+        connection, headers = self._prepare()
+        try:
+            response = connection.pool.request(
+                "GET",
+                f"{connection.base_url}{path}?{urlencode(query)}",
+                headers=headers,
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=read_seconds),
+                retries=False,
+                preload_content=False,
+            )
+            if response.status == HTTPStatus.OK:
+                return response
+            explanation = response.read(_LONGEST_EXPLANATION)
+            response.close()
+        except (HTTPError, OSError) as error:
+            if isinstance(error, SSLError):
+                self._forget(connection)
+            raise RequestFailedError(f"GET {path}: {error}") from error
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            self._forget(connection)
+        raise _failure(path, response.status, explanation)
+
+    def _prepare(self) -> tuple[_Connection, dict[str, str]]:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._connect()
+            headers = {"accept": "application/json", "user-agent": _USER_AGENT}
+            # Renews an expired token first, perhaps with a program that the kubeconfig names.
+            token = self._connection.configuration.auth_settings().get("BearerToken")
+            if token is not None and token["value"]:
+                headers[token["key"]] = token["value"]
+            return self._connection, headers
+
+    def _forget(self, connection: _Connection) -> None:
+        """Read the configuration anew before the next request: its files may have changed."""
+        with self._lock:
+            if self._connection is connection:
+                self._connection = None
+
+    def _connect(self) -> _Connection:
+        # Takes half a second to import, and work on manifests does not need it.
+        from kubernetes import client, config  # noqa: PLC0415 - see above
+
+        configuration = client.Configuration()
+        try:
+            if self._kubeconfig is not None:
+                config.load_kube_config(  # type: ignore[no-untyped-call] # the package types none
+                    str(self._kubeconfig), client_configuration=configuration
+                )
+            elif not self._master:
+                config.load_incluster_config(  # type: ignore[no-untyped-call] # as above
+                    configuration
+                )
+            pool = client.ApiClient(configuration).rest_client.pool_manager
+        except Exception as error:  # the package lets through whatever its parsing meets
+            origin = self._kubeconfig or "the configuration of a pod"
+            raise SourceError(
+                f"{origin} gives no access to a cluster: {error or type(error).__name__};"
+                " check --kubeconfig and --master, or use --manifests"
+            ) from error
+        options = pool.connection_pool_kw.setdefault(
+            "socket_options", HTTPConnection.default_socket_options
+        )
+        pool.connection_pool_kw["socket_options"] = [*options, *_KEEP_ALIVE]
+        # Not to be read from the configuration later: renewing a token resets its host.
+        base_url = (self._master or configuration.host).rstrip("/")
+        return _Connection(base_url, configuration, pool)
+
+
+def _failure(path: str, code: int, explanation: bytes) -> RequestFailedError:
+    try:
+        message = msgspec.json.decode(explanation, type=Status).message
+    except (msgspec.MsgspecError, ValueError):
+        message = ""
+    text = f"GET {path}: HTTP {code} {message}".rstrip()
+    return RelistNeededError(text) if code == HTTPStatus.GONE else RequestFailedError(text)
