@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long it takes to build rules from decoded objects, and to encode and append them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.agent import warm_up
+from bench.clock import Sample, timed
+from bench.objects import Shape, make_cluster
+from bench.place import FAMILY, Place
+from dataplane.kernel.encode import Encoder
+from dataplane.kernel.libiptc import open_table
+from dataplane.kernel.transaction import encode_table, program_all
+from rules.build import build
+from rules.ir import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class BuildTimes:
+    """Seconds a rule, once."""
+
+    build: Sample
+    encode: Sample
+    encode_and_append: Sample
+    """Creating the chains included, as a first load does it; nothing is committed."""
+
+
+def measure_building(shape: Shape, place: Place) -> BuildTimes:
+    """Build and encode everything once; ``place`` has empty tables, which stay empty."""
+    cluster = make_cluster(shape)
+    states, context = cluster.states(), cluster.context
+    times: list[Sample] = []
+    with timed(times):
+        tables = build(states, context)
+    encoder = Encoder(FAMILY)
+    with place.entered():
+        warm_up()
+        with timed(times):
+            encoded = {name: encode_table(encoder, table) for name, table in tables.items()}
+        with timed(times):
+            for name, table in encoded.items():
+                with open_table(FAMILY, name) as handle:
+                    program_all(handle, table)
+    count = count_rules(tables)
+    building, encoding, appending = (time.divided_by(count) for time in times)
+    both = Sample(encoding.wall + appending.wall, encoding.cpu + appending.cpu)
+    return BuildTimes(building, encoding, both)
+
+
+def count_rules(tables: Tables) -> int:
+    """The rules of all chains, and the jumps to them."""
+    return sum(len(table.hooks) + sum(map(len, table.chains.values())) for table in tables.values())

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A made-up cluster, as the sources would have decoded it. Equal shapes give equal objects.
+
+Of 20 Services, two have a node port, one is a load balancer with source ranges, one is a load
+balancer with externalTrafficPolicy Local, one has session affinity, and the others have a cluster
+IP only. Each has one TCP port and one slice; of ten endpoints, one is on this node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import Final
+
+from rules.context import FamilyContext, ProxyOptions, family_context
+from rules.ir import Family
+from rules.model import (
+    EndpointSlice,
+    Node,
+    ObjectKey,
+    Service,
+    ServicePort,
+    ServiceState,
+    ServiceType,
+    SliceEndpoint,
+    SlicePort,
+    TrafficPolicy,
+)
+
+MAX_SERVICES: Final = 20_000
+"""So that each may have a port of its own besides the ephemeral ones."""
+MAX_ENDPOINTS: Final = 100
+
+_CYCLE: Final = 20
+_NODE_PORT: Final = (3, 13)
+_LOAD_BALANCER: Final = 6
+_AFFINITY: Final = 11
+_LOCAL_LOAD_BALANCER: Final = 16
+
+_CLUSTER_IPS: Final = IPv4Address("10.96.0.0")
+_PODS: Final = IPv4Address("10.128.0.0")
+_CLUSTER_CIDR: Final = "10.128.0.0/9"
+_INGRESS_IPS: Final = IPv4Address("198.18.0.0")
+_SOURCE_RANGES: Final = ("192.0.2.0/24", "203.0.113.0/24")
+_NODE_ADDRESS: Final = "192.0.2.11"
+_FIRST_NODE_PORT: Final = 20_000
+_FIRST_HEALTH_CHECK_PORT: Final = 40_000
+_NAMESPACES: Final = 50
+_NODES: Final = 10
+_AFFINITY_SECONDS: Final = 10_800
+_TARGET_PORT: Final = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a cluster is."""
+
+    services: int
+    endpoints: int
+    """Of each Service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """All objects of a cluster. The slice at a position belongs to the Service at the same."""
+
+    services: tuple[Service, ...]
+    slices: tuple[EndpointSlice, ...]
+    node: Node
+
+    @property
+    def context(self) -> FamilyContext:
+        """What the rules of IPv4 depend on, besides the objects."""
+        options = ProxyOptions(cluster_cidrs=(_CLUSTER_CIDR,))
+        return family_context(options, self.node, Family.IPV4)
+
+    def states(self) -> dict[ObjectKey, ServiceState]:
+        """Each Service with its slice."""
+        return {
+            service.key: ServiceState(service, (endpoint_slice,))
+            for service, endpoint_slice in zip(self.services, self.slices, strict=True)
+        }
+
+    def plain_positions(self) -> tuple[int, ...]:
+        """Where the Services with nothing but a cluster IP stand."""
+        return tuple(
+            position
+            for position, service in enumerate(self.services)
+            if service.type is ServiceType.CLUSTER_IP and service.affinity_seconds is None
+        )
+
+
+def make_cluster(shape: Shape) -> Cluster:
+    """A cluster of that shape."""
+    services = tuple(_service(number) for number in range(shape.services))
+    slices = tuple(
+        _slice(service.key, number, shape.endpoints) for number, service in enumerate(services)
+    )
+    return Cluster(services, slices, Node(_node_name(0), (_NODE_ADDRESS,)))
+
+
+def without_first_endpoint(endpoint_slice: EndpointSlice) -> EndpointSlice:
+    """The slice when its first endpoint has stopped being ready."""
+    first, *others = endpoint_slice.endpoints
+    unready = first._replace(ready=False, serving=False)
+    return replace(endpoint_slice, endpoints=(unready, *others))
+
+
+def _service(number: int) -> Service:
+    key = ObjectKey(f"team-{number % _NAMESPACES:02}", f"service-{number:05}")
+    kind = number % _CYCLE
+    has_node_port = kind in (*_NODE_PORT, _LOAD_BALANCER, _LOCAL_LOAD_BALANCER)
+    node_port = _FIRST_NODE_PORT + number if has_node_port else 0
+    plain = Service(
+        key,
+        ServiceType.CLUSTER_IP,
+        (ServicePort("", "tcp", 80, node_port),),
+        (str(_CLUSTER_IPS + 1 + number),),
+    )
+    ingress_ips = (str(_INGRESS_IPS + 1 + number),)
+    if kind in _NODE_PORT:
+        return replace(plain, type=ServiceType.NODE_PORT)
+    if kind == _LOAD_BALANCER:
+        return replace(
+            plain,
+            type=ServiceType.LOAD_BALANCER,
+            ingress_ips=ingress_ips,
+            source_ranges=_SOURCE_RANGES,
+        )
+    if kind == _LOCAL_LOAD_BALANCER:
+        return replace(
+            plain,
+            type=ServiceType.LOAD_BALANCER,
+            ingress_ips=ingress_ips,
+            external_traffic_policy=TrafficPolicy.LOCAL,
+            health_check_node_port=_FIRST_HEALTH_CHECK_PORT + number,
+        )
+    if kind == _AFFINITY:
+        return replace(plain, affinity_seconds=_AFFINITY_SECONDS)
+    return plain
+
+
+def _slice(service: ObjectKey, number: int, size: int) -> EndpointSlice:
+    first = _PODS + 1 + number * size
+    return EndpointSlice(
+        ObjectKey(service.namespace, f"{service.name}-1"),
+        service,
+        Family.IPV4,
+        (SlicePort("", _TARGET_PORT),),
+        tuple(
+            SliceEndpoint(str(first + index), _node_name(number + index)) for index in range(size)
+        ),
+    )
+
+
+def _node_name(number: int) -> str:
+    return f"node-{number % _NODES}"

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of our time passes in which call of libiptc; the rest is our own code.
+
+libiptc reads a table in init and writes it in commit, and nowhere else: counting these two calls
+shows whether the kernel's tables were touched at all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from bench.place import FAMILY
+from dataplane.kernel.libiptc import _library
+
+READ, EDIT, COMMIT, FREE, REST = "read (init)", "edit in memory", "commit", "free", "our own code"
+PHASES = (READ, EDIT, COMMIT, FREE, REST)
+_CALLS = {"init": READ, "commit": COMMIT, "free": FREE}
+
+
+@dataclass(slots=True)
+class CallTimes:
+    """Calls of libiptc by phase since the last :meth:`clear`."""
+
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    count: Counter[str] = field(default_factory=Counter)
+
+    def clear(self) -> None:
+        """Start anew."""
+        self.seconds.clear()
+        self.count.clear()
+
+    def shares(self, total_seconds: float) -> dict[str, float]:
+        """Seconds by phase when all of it took ``total_seconds``."""
+        rest = total_seconds - sum(self.seconds.values())
+        return {phase: rest if phase == REST else self.seconds[phase] for phase in PHASES}
+
+
+def instrument() -> CallTimes:
+    """Time all calls of libiptc from now on, which makes each a little slower."""
+    times = CallTimes()
+    library = _library(FAMILY)
+    for name, function in vars(library).items():
+        setattr(library, name, _timed(function, _CALLS.get(name, EDIT), times))
+    return times
+
+
+def _timed(function: Callable[..., Any], phase: str, times: CallTimes) -> Callable[..., Any]:
+    def call(*arguments: object) -> object:
+        started = perf_counter()
+        try:
+            return function(*arguments)
+        finally:
+            times.seconds[phase] += perf_counter() - started
+            times.count[phase] += 1
+
+    return call
