@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lab.commands import run, run_ip
+from lab.commands import run_ip
 
 _NAMED = Path("/run/netns")
 _THIS_THREAD = Path("/proc/thread-self/ns/net")
@@ -39,8 +39,14 @@ def add_namespaces(names: Iterable[str]) -> None:
 
 
 def remove_namespaces(names: Iterable[str]) -> None:
-    """Remove those of ``names`` that exist."""
+    """Remove those of ``names`` that exist, and kill who lives there.
+
+    A process would keep its namespace alive, without a name that anybody could find it by.
+    """
     existing = [name for name in names if (_NAMED / name).exists()]
+    for pid in _residents(existing):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     if existing:
         run_ip((f"netns delete {name}" for name in existing), keep_going=True)
 
@@ -48,10 +54,6 @@ def remove_namespaces(names: Iterable[str]) -> None:
 def sweep() -> tuple[str, ...]:
     """Remove what labs of dead processes left behind, and return the names of the namespaces."""
     left = tuple(name for name in _entries(_NAMED) if _owner_is_dead(name))
-    for name in left:
-        for pid in run(["ip", "netns", "pids", name], check=False).stdout.split():
-            with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
     remove_namespaces(left)
     folder = Path(tempfile.gettempdir())
     for name in _entries(folder):
@@ -79,6 +81,17 @@ def _set_namespace(descriptor: int) -> None:
     if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"setns: {os.strerror(number)}")
+
+
+def _residents(names: Iterable[str]) -> list[int]:
+    wanted = {(_NAMED / name).stat().st_ino for name in names}
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        # Some go while this loop runs; some are too well protected to be looked at, or to be ours.
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if (process / "ns" / "net").stat().st_ino in wanted:
+                pids.append(int(process.name))
+    return pids
 
 
 def _entries(folder: Path) -> list[str]:

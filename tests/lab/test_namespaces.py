@@ -92,17 +92,19 @@ def test_nothing_is_left_after_an_interrupt() -> None:
 def test_a_process_that_ignores_the_request_to_end_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A lab ends although one of its programs does not want to."""
+    """A lab ends although one of its programs, and a child of that, do not want to."""
     monkeypatch.setattr("lab.host._STOP_SECONDS", 0.2)
-    stubborn = "trap '' TERM; echo ready; while :; do sleep 600; done"
+    stubborn = "trap '' TERM; sleep 600 & echo $!; wait"
 
     with Lab() as lab:
         (host,) = lab.add_hosts("one")
         log = lab.folder / "log"
         process = host.popen(["bash", "-c", stubborn], log=log)
-        wait_until("the trap is set", lambda: log.read_text() == "ready\n")
+        wait_until("the trap is set", lambda: log.read_text().endswith("\n"))
+        child = int(log.read_text())
 
     assert process.returncode == -signal.SIGKILL
+    wait_until("the child is gone", lambda: not Path("/proc", str(child)).exists())
 
 
 def test_sweep_removes_what_a_killed_owner_left() -> None:
