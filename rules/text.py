@@ -2,8 +2,7 @@
 """Rules as ``iptables-save`` prints them.
 
 The text equals what ``iptables-legacy-save`` 1.8.9 prints once the rules stand in the kernel, but
-for its time stamps and counters, and ``iptables-restore`` reads it. Hooks stand first in their
-chains, as they will in the kernel.
+for its time stamps and counters, and ``iptables-restore`` reads it.
 """
 
 from __future__ import annotations
@@ -86,14 +85,17 @@ def save_rule(chain: str, rule: Rule, family: Family) -> str:
 
 
 def chains_in_order(table: Table) -> Iterator[tuple[str, Iterable[Rule]]]:
-    """The chains that ``table`` speaks of with their rules: built-in ones first, others by name."""
+    """The chains that ``table`` speaks of with their rules: built-in ones first, others by name.
+
+    No chain has both hooks and rules of its own: :mod:`rules.check`.
+    """
     hooks: defaultdict[str, list[Rule]] = defaultdict(list)
     for hook in table.hooks:
         hooks[hook.chain].append(hook.rule)
     for chain in BUILT_IN_CHAINS[table.name]:
         yield chain, hooks[chain]
     for chain in sorted({*table.chains, *table.shared_chains}):
-        yield chain, (*hooks[chain], *table.chains.get(chain, ()))
+        yield chain, table.chains.get(chain, hooks[chain])
 
 
 def kept_comment(text: str) -> str:

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
 from lab import Host, Lab
 
+from rules.build import build
+from rules.context import FamilyContext
 from rules.ir import (
     Comment,
     Family,
@@ -24,8 +27,9 @@ from rules.ir import (
     TableName,
 )
 from rules.listing import list_table
-from rules.text import save_table
+from rules.text import save_table, save_tables
 from tests.golden.loading import CASES, tables_of
+from tests.property.strategies import Cluster, clusters, contexts
 
 _SAVED = sorted(CASES.glob("*/*.save"))
 _PROGRAMS = {Family.IPV4: "iptables", Family.IPV6: "ip6tables"}
@@ -91,6 +95,20 @@ def test_what_is_loaded_is_listed_as_the_same_listing(machine: Host, saved: Path
         program = f"{_PROGRAMS[family]}-legacy"
         listed = machine.run([program, "-t", table.name.value, "-nvL"]).stdout
         assert _with_protocol_names(listed) == list_table(table, family)
+
+
+def test_random_clusters_read_back_as_the_same_text(machine: Host) -> None:
+    """Under any options, as the golden files do."""
+
+    @settings(max_examples=25)
+    @given(clusters(), contexts())
+    def reads_back(cluster: Cluster, on_node: FamilyContext) -> None:
+        family, tables = on_node.family, build(cluster.states(), on_node)
+        _restore(machine, family, save_tables(tables, family))
+        for table in tables.values():
+            assert _kernel_text(machine, family, table.name) == save_table(table, family)
+
+    reads_back()
 
 
 def _with_protocol_names(listed: str) -> str:

@@ -208,6 +208,8 @@ def _with_endpoints(count: int) -> ServiceState:
         (3, ["0.33333333349", "0.50000000000"]),
         (4, ["0.25000000000", "0.33333333349", "0.50000000000"]),
         (7, ["0.14285714272", "0.16666666651", "0.20000000019"]),
+        # Without the ten decimals the kernel would hold 0.02272727294.
+        (44, ["0.02272727247"]),
     ],
 )
 def test_odds_read_as_the_kernel_gives_them_back(count: int, odds: list[str]) -> None:

@@ -128,7 +128,9 @@ def test_the_health_check_port_is_accepted_with_or_without_endpoints(
 def test_health_checks_are_tcp_whatever_the_service_is(plan: AddressPlan) -> None:
     """They are HTTP, also for a service of udp ports."""
     made = state(plan, ports=(service_port(53, protocol="udp"),), health_check_node_port=32000)
-    assert printed(plan, made).filter("KUBE-NODEPORTS")[0].startswith("-p tcp ")
+    assert printed(plan, made).filter("KUBE-NODEPORTS") == [
+        f"-p tcp {comment('default/web health check node port')} -m tcp --dport 32000 -j ACCEPT"
+    ]
 
 
 def test_without_a_health_check_port_nothing_is_accepted(plan: AddressPlan) -> None:

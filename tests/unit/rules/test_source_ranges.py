@@ -32,6 +32,12 @@ def test_a_range_of_everything_admits_everybody_of_its_family(
     assert _admission(plan, *ranges, is_strict=is_strict) == _EVERYBODY
 
 
+@pytest.mark.parametrize("network", ["10.0.0.0/10", "10.0.0.0/30", "0.0.0.0/1"])
+def test_a_prefix_length_that_only_ends_with_zero_is_a_restriction(network: str) -> None:
+    """Nothing but /0 is everything."""
+    assert _admission(IPV4, network) == Admission(everybody=False, networks=(network,))
+
+
 def test_a_range_of_everything_says_nothing_about_the_other_family() -> None:
     """0.0.0.0/0 does not lift the restriction of IPv6."""
     found = _admission(IPV6, IPV4.everywhere, IPV6.client_network)
