@@ -139,8 +139,9 @@ class ApiServer:
             pool = client.ApiClient(configuration).rest_client.pool_manager
         except Exception as error:  # the package lets through whatever its parsing meets
             origin = self._kubeconfig or "the configuration of a pod"
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise SourceError(
-                f"{origin} gives no access to a cluster: {error or type(error).__name__};"
+                f"{origin} gives no access to a cluster: {reason};"
                 " check --kubeconfig and --master, or use --manifests"
             ) from error
         options = pool.connection_pool_kw.setdefault(

@@ -158,39 +158,51 @@ def _decode_file(name: str, data: bytes, digest: bytes) -> _FileContent:
     found: list[_Found] = []
     unusable: set[_Identity] = set()
     for document in text.found:
+        kind = _KINDS.get(document.kind)
+        if kind is None or kind.api_version != document.api_version:
+            errors.append(_other_kind(document))
+            continue
         try:
-            value = _decode(document)
+            value = kind.decode(document.content, document.where)
         except UnusableObjectError as error:
             errors.append(error)
-            key = identify(document.content, namespaced=document.kind != "Node")
-            if key is not None:
-                unusable.add(_Identity(document.kind, key))
+            unusable |= _identities(document)
+            continue
+        if value is None:
+            errors.append(_of_no_service(document))
         else:
-            identity = _Identity(document.kind, _key(value))
-            found.append(_Found(identity, document.where, value))
+            found.append(_Found(_Identity(document.kind, _key(value)), document.where, value))
     return _FileContent(digest, tuple(found), frozenset(unusable), tuple(errors))
 
 
-def _decode(document: Document) -> _Value:
-    kind = _KINDS.get(document.kind)
-    if kind is None or kind.api_version != document.api_version:
-        known = ", ".join(f"{kind.api_version} {name}" for name, kind in _KINDS.items())
-        raise UnusableObjectError(
-            where=document.where,
-            what=f"{document.api_version} {document.kind}",
-            field="",
-            reason=f"not a kind that is used here; these are: {known}",
-        )
-    value = kind.decode(document.content, document.where)
-    if value is None:
-        raise UnusableObjectError(
-            where=document.where,
-            what=f"{document.kind} {identify(document.content)}",
-            field="",
-            reason="belongs to no Service here: it needs addressType IPv4 or IPv6, the label"
-            " kubernetes.io/service-name, and no label that gives it to another proxy",
-        )
-    return value
+def _identities(document: Document) -> set[_Identity]:
+    """Which object it is; empty if that is unreadable."""
+    key = identify(document.content, namespaced=document.kind != "Node")
+    return set() if key is None else {_Identity(document.kind, key)}
+
+
+def _key(value: _Value) -> ObjectKey:
+    return ObjectKey("", value.name) if isinstance(value, Node) else value.key
+
+
+def _other_kind(document: Document) -> UnusableObjectError:
+    known = ", ".join(f"{kind.api_version} {name}" for name, kind in _KINDS.items())
+    return UnusableObjectError(
+        where=document.where,
+        what=f"{document.api_version} {document.kind}",
+        field="",
+        reason=f"not a kind that is used here; these are: {known}",
+    )
+
+
+def _of_no_service(document: Document) -> UnusableObjectError:
+    return UnusableObjectError(
+        where=document.where,
+        what=f"{document.kind} {identify(document.content)}",
+        field="",
+        reason="belongs to no Service here: it needs addressType IPv4 or IPv6, the label"
+        " kubernetes.io/service-name, and no label that gives it to another proxy",
+    )
 
 
 def _duplicate(found: _Found, winner: _Found) -> UnusableObjectError:
@@ -200,10 +212,6 @@ def _duplicate(found: _Found, winner: _Found) -> UnusableObjectError:
         field="",
         reason=f"already defined in {winner.where}, which counts: remove one",
     )
-
-
-def _key(value: _Value) -> ObjectKey:
-    return ObjectKey("", value.name) if isinstance(value, Node) else value.key
 
 
 def _keys(identities: Iterable[_Identity], kind: str) -> frozenset[ObjectKey]:
