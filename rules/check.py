@@ -9,9 +9,11 @@ table is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 
 from rules import names
-from rules.ir import BUILT_IN_CHAINS, Rule, Rules, Table, TableName, Tables, is_jump
+from rules.ir import BUILT_IN_CHAINS, VERDICTS, Rule, Rules, Table, TableName, Tables
 from rules.model import ObjectKey
 from rules.service import ServiceRules
 
@@ -75,40 +77,28 @@ def _chain_problems(
     chains: Mapping[str, Rules], entries: Iterable[Rule], known_targets: frozenset[str]
 ) -> Iterator[str]:
     """Names that are too long, jumps to nowhere, chains that nothing jumps to."""
-    used = {rule.target for rule in entries if is_jump(rule.target)}
-    for rules in chains.values():
-        used.update(rule.target for rule in rules if is_jump(rule.target))
+    used = _jump_targets(chain.from_iterable((*chains.values(), entries)))
     for name in chains:
         if len(name) > names.MAX_LENGTH:
             yield f"chain name {name} is longer than {names.MAX_LENGTH} characters"
-    for target in sorted(map(str, used - chains.keys() - known_targets)):
+    for target in sorted(used - chains.keys() - known_targets):
         yield f"a rule jumps to {target}, which does not exist"
     for orphan in sorted(chains.keys() - used - _MAY_BE_UNUSED):
         yield f"nothing jumps to chain {orphan}"
 
 
+def _jump_targets(rules: Iterable[Rule]) -> set[str]:
+    """All chains that a rule jumps to."""
+    return {rule.target for rule in rules if type(rule.target) is str} - VERDICTS
+
+
 def _loop_problems(chains: Mapping[str, Rules]) -> Iterator[str]:
     """Chains from which a packet could come back to where it was."""
-    finished: set[str] = set()
-    for start in chains:
-        path: list[str] = []
-        pending: list[tuple[str, bool]] = [(start, False)]
-        while pending:
-            name, is_left = pending.pop()
-            if is_left:
-                path.pop()
-                finished.add(name)
-            elif name in path:
-                yield f"chain {name} leads back to itself"
-                return
-            elif name not in finished and name in chains:
-                path.append(name)
-                pending.append((name, True))
-                pending.extend(
-                    (rule.target, False)
-                    for rule in chains[name]
-                    if isinstance(rule.target, str) and is_jump(rule.target)
-                )
+    try:
+        TopologicalSorter({name: _jump_targets(rules) for name, rules in chains.items()}).prepare()
+    except CycleError as error:
+        (_, circle) = error.args
+        yield f"chain {circle[0]} leads back to itself"
 
 
 def _node_port_problems(rules: Rules) -> Iterator[str]:

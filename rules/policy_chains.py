@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from rules import names
@@ -19,25 +19,30 @@ _PROBABILITY_DIGITS = 10
 
 def policy_chains(plan: ServicePortPlan, context: FamilyContext) -> Iterator[tuple[str, Rules]]:
     """The policy chains in use and the chains of their endpoints, each with its name."""
+    in_use = [
+        (chain, endpoints)
+        for is_used, chain, endpoints in (
+            (plan.uses_cluster_chain, plan.cluster_chain, plan.endpoints.cluster),
+            (plan.uses_local_chain, plan.local_chain, plan.endpoints.local),
+        )
+        if is_used
+    ]
     chain_of: dict[str, str] = {}
-    for in_use, chain, endpoints in (
-        (plan.uses_cluster_chain, plan.cluster_chain, plan.endpoints.cluster),
-        (plan.uses_local_chain, plan.local_chain, plan.endpoints.local),
-    ):
-        if not in_use:
-            continue
+    endpoint_of: dict[str, Endpoint] = {}
+    for chain, endpoints in in_use:
         for endpoint in endpoints:
             text = endpoint.text
             if text not in chain_of:
                 chain_of[text] = names.endpoint_chain(plan.name, plan.protocol, text)
-                yield chain_of[text], _endpoint_rules(plan, endpoint, chain_of[text])
+                endpoint_of[chain_of[text]] = endpoint
         yield (
             chain,
             (
                 *(_masquerade_rules(plan, context) if chain == plan.internal_chain else ()),
-                *_choice_rules(plan, endpoints, chain_of),
+                *_choice_rules(plan, [(chain_of[text], text) for text, *_ in endpoints]),
             ),
         )
+    yield from _endpoint_chains(plan, endpoint_of)
 
 
 def _masquerade_rules(plan: ServicePortPlan, context: FamilyContext) -> Iterator[Rule]:
@@ -59,20 +64,20 @@ def _masquerade_rules(plan: ServicePortPlan, context: FamilyContext) -> Iterator
         )
 
 
-def _choice_rules(
-    plan: ServicePortPlan, endpoints: Sequence[Endpoint], chain_of: dict[str, str]
-) -> Iterator[Rule]:
-    """Send each client to the endpoint that it had, else to one at random with equal odds."""
+def _choice_rules(plan: ServicePortPlan, endpoints: Sequence[tuple[str, str]]) -> Iterator[Rule]:
+    """Send each client to the endpoint that it had, else to one at random with equal odds.
+
+    Endpoints are given by their chain and their text.
+    """
     prefix = f"{plan.name} -> "
-    jumps = [(chain_of[endpoint.text], Comment(prefix + endpoint.text)) for endpoint in endpoints]
+    jumps = [(chain, Comment(prefix + text)) for chain, text in endpoints]
     if plan.affinity_seconds is not None:
         for chain, comment in jumps:
             yield Rule(chain, (comment, Recent(chain, plan.affinity_seconds)))
-    for remaining, (chain, comment) in zip(range(len(jumps), 0, -1), jumps, strict=True):
-        if remaining > 1:
-            yield Rule(chain, (comment, _one_in(remaining)))
-        else:
-            yield Rule(chain, (comment,))
+    remaining = len(jumps)
+    for chain, comment in jumps:
+        yield Rule(chain, (comment, _one_in(remaining)) if remaining > 1 else (comment,))
+        remaining -= 1
 
 
 @cache
@@ -85,22 +90,21 @@ def _one_in(count: int) -> Statistic:
     return Statistic(int(probability * _FRACTION_ONE + 0.5))
 
 
-def _endpoint_rules(plan: ServicePortPlan, endpoint: Endpoint, chain: str) -> Rules:
-    """Masquerade the endpoint's traffic to itself (hairpin), remember the client, translate."""
+def _endpoint_chains(
+    plan: ServicePortPlan, endpoint_of: Mapping[str, Endpoint]
+) -> Iterator[tuple[str, Rules]]:
+    """Masquerade an endpoint's traffic to itself (hairpin), remember the client, translate."""
     comment = Comment(plan.name)
-    to_itself = Rule(names.MARK_MASQ, (comment,), source=host_network(endpoint.address))
-    protocol_match = _protocol_match(plan.protocol)
-    matches: tuple[Match, ...] = (
-        (comment, protocol_match)
-        if plan.affinity_seconds is None
-        else (comment, Recent(chain), protocol_match)
-    )
-    return (
-        to_itself,
-        Rule(Dnat(endpoint.address, endpoint.port), matches, plan.protocol),
-    )
-
-
-@cache
-def _protocol_match(protocol: str) -> PortMatch:
-    return PortMatch(protocol)
+    protocol_match = PortMatch(plan.protocol)
+    hairpin_matches = (comment,)
+    matches: tuple[Match, ...] = (comment, protocol_match)
+    for chain, endpoint in endpoint_of.items():
+        if plan.affinity_seconds is not None:
+            matches = (comment, Recent(chain), protocol_match)
+        yield (
+            chain,
+            (
+                Rule(names.MARK_MASQ, hairpin_matches, "", host_network(endpoint.address)),
+                Rule(Dnat(endpoint.address, endpoint.port), matches, plan.protocol),
+            ),
+        )

@@ -22,7 +22,6 @@ from dataplane.kernel.layout import (
     INVERT_SOURCE,
     PROTOCOL_NUMBERS,
     STANDARD_TARGET_SIZE,
-    EntryLayout,
 )
 from rules.ir import (
     AddressType,
@@ -94,6 +93,8 @@ class Encoder:
         self._family = family
         self._layout = ENTRY_LAYOUTS[family]
         self._no_network = (bytes(self._layout.address_size),) * 2
+        # Few rules differ in anything else of the header than in their networks.
+        self._header = lru_cache(maxsize=_CACHED)(self._header_after_networks)
 
     def chain(self, rules: Rules) -> tuple[bytes, ...]:
         """The entries of a chain.
@@ -120,69 +121,48 @@ class Encoder:
             not_destination,
             not_in_interface,
         ) = rule
-        layout = self._layout
         match_bytes = b"".join([_MATCH_ENCODERS[type(match)](match) for match in matches])
         target_bytes = _TARGET_ENCODERS[type(target)](target, self._family)
         source_address, source_mask = _network(source) if source else self._no_network
         address, mask = _network(destination) if destination else self._no_network
-        target_offset = layout.header_size + len(match_bytes)
+        target_offset = self._layout.header_size + len(match_bytes)
         inverted = (
             (INVERT_SOURCE if not_source else 0)
             | (INVERT_DESTINATION if not_destination else 0)
             | (INVERT_IN_INTERFACE if not_in_interface else 0)
         )
-        header = _header_after_networks(
-            layout,
-            in_interface,
-            protocol,
-            inverted,
-            target_offset,
-            target_offset + len(target_bytes),
+        header = self._header(
+            in_interface, protocol, inverted, target_offset, target_offset + len(target_bytes)
         )
         return b"".join(
             (source_address, address, source_mask, mask, header, match_bytes, target_bytes)
         )
 
-
-@lru_cache(maxsize=_CACHED)
-def _header_after_networks(
-    layout: EntryLayout,
-    in_interface: str,
-    protocol: str,
-    inverted: int,
-    target_offset: int,
-    next_offset: int,
-) -> bytes:
-    """The header but for its networks: few rules differ in anything else."""
-    name, mask = _interface(in_interface) if in_interface else _NO_INTERFACE
-    return layout.header_after_networks.pack(
-        name,
-        _NO_INTERFACE[0],
-        mask,
-        _NO_INTERFACE[1],
-        PROTOCOL_NUMBERS[protocol],
-        layout.protocol_flag if protocol else 0,
-        inverted,
-        0,
-        target_offset,
-        next_offset,
-        0,
-        0,
-        0,
-    )
+    def _header_after_networks(
+        self, in_interface: str, protocol: str, inverted: int, target_offset: int, next_offset: int
+    ) -> bytes:
+        name, mask = _interface(in_interface) if in_interface else _NO_INTERFACE
+        no_name, no_mask = _NO_INTERFACE
+        flags = self._layout.protocol_flag if protocol else 0
+        number = PROTOCOL_NUMBERS[protocol]
+        return self._layout.header_after_networks.pack(
+            *(name, no_name, mask, no_mask),
+            *(number, flags, inverted, 0),
+            *(target_offset, next_offset, 0, 0, 0),
+        )
 
 
 def _network(text: str) -> tuple[bytes, bytes]:
     """Address and mask of a network in CIDR form."""
     address, _, prefix = text.partition("/")
     if ":" in address:
-        return inet_pton(AF_INET6, address), _mask(int(prefix), 128)
-    return inet_pton(AF_INET, address), _mask(int(prefix), 32)
+        return inet_pton(AF_INET6, address), _mask(prefix, 128)
+    return inet_pton(AF_INET, address), _mask(prefix, 32)
 
 
 @cache
-def _mask(prefix: int, bits: int) -> bytes:
-    return ((1 << bits) - (1 << bits - prefix)).to_bytes(bits // 8, "big")
+def _mask(prefix: str, bits: int) -> bytes:
+    return ((1 << bits) - (1 << bits - int(prefix))).to_bytes(bits // 8, "big")
 
 
 @cache

@@ -71,24 +71,38 @@ def _encode_hooks(encoder: Encoder, hooks: Iterable[Hook]) -> Mapping[str, Entri
 
 def program_all(handle: TableHandle, table: EncodedTable) -> Changes:
     """Make our part of the table what it should be, whatever stands there now."""
-    stale = [chain for chain in handle.chains() if is_stale(chain, table.chains)]
-    return program_some(handle, table, stale)
+    present = frozenset(handle.chains())
+    return _program(
+        handle, table, present, [chain for chain in present if is_stale(chain, table.chains)]
+    )
 
 
 def program_some(handle: TableHandle, table: EncodedTable, stale: Collection[str]) -> Changes:
     """Make the given chains and hooks what they should be and delete the ``stale`` chains."""
+    concerned = (*table.chains, *table.shared_chains, *stale)
+    present = frozenset(chain for chain in concerned if handle.has_chain(chain))
+    return _program(handle, table, present, [chain for chain in stale if chain in present])
+
+
+def _program(
+    handle: TableHandle, table: EncodedTable, present: Collection[str], stale: Sequence[str]
+) -> Changes:
     changes = Changes()
-    missing = _create_missing(handle, [*table.chains, *table.shared_chains], changes)
+    missing = [chain for chain in (*table.chains, *table.shared_chains) if chain not in present]
+    # Sorted, which keeps libiptc's index of chains quick.
+    for chain in sorted(missing):
+        handle.create_chain(chain)
+    changes.chains_created += len(missing)
     for chain, entries in table.chains.items():
-        if chain in missing:
+        if chain in present:
+            _edit(handle, chain, edits(handle.entries(chain), entries), changes)
+        else:
             handle.append(chain, entries)
             changes.rules_added += len(entries)
-        else:
-            _edit(handle, chain, edits(handle.entries(chain), entries), changes)
     for chain, hooks in table.hooks.items():
-        present = handle.entries(chain)
-        _edit(handle, chain, edits(present, with_hooks(present, hooks)), changes)
-    _delete(handle, [chain for chain in stale if handle.has_chain(chain)], changes)
+        entries_now = handle.entries(chain)
+        _edit(handle, chain, edits(entries_now, with_hooks(entries_now, hooks)), changes)
+    _delete(handle, stale, changes)
     return changes
 
 
@@ -109,17 +123,6 @@ def remove_all(handle: TableHandle, table: EncodedTable) -> Changes:
 def is_stale(chain: str, wanted: Collection[str]) -> bool:
     """Whether a chain was made for a service port or endpoint that is no more."""
     return chain.startswith(names.SERVICE_PREFIXES) and chain not in wanted
-
-
-def _create_missing(
-    handle: TableHandle, needed: Iterable[str], changes: Changes
-) -> Collection[str]:
-    """Create the chains that do not exist; sorted, which keeps libiptc's index of them quick."""
-    missing = {chain for chain in needed if not handle.has_chain(chain)}
-    for chain in sorted(missing):
-        handle.create_chain(chain)
-    changes.chains_created += len(missing)
-    return missing
 
 
 def _edit(handle: TableHandle, chain: str, steps: Iterable[Edit[bytes]], changes: Changes) -> None:
