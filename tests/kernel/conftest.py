@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes to program. Without root or legacy iptables these fixtures fail; nothing is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from lab import Host, Lab, NodeLab, node_lab
+
+from tests.address_plan import PLANS, AddressPlan
+from tests.kernel.node import KernelNode
+from tests.kernel.traffic import LOCAL_PODS, REMOTE_PODS
+
+_POD_PORT: Final = 80
+
+
+@pytest.fixture(params=PLANS, ids=lambda plan: plan.family.value)
+def plan(request: pytest.FixtureRequest) -> AddressPlan:
+    """The addresses of each family in turn."""
+    chosen: AddressPlan = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[NodeLab]:
+    """Two nodes with two pods each, all listening on the port that services send to."""
+    with node_lab(LOCAL_PODS, remote_pods=REMOTE_PODS) as machines:
+        # Refusals are ICMP messages: the kernel would send only a few of them a second.
+        machines.node.set_sysctl("net.ipv4.icmp_ratelimit", "0")
+        machines.node.set_sysctl("net.ipv6.icmp.ratelimit", "0")
+        machines.serve(_POD_PORT)
+        yield machines
+
+
+@pytest.fixture
+def node(machines: NodeLab, monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelNode]:
+    """The node of ``machines``, with empty tables before and after the test."""
+    yield from _programmable(machines.node, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def lone_machine() -> Iterator[Host]:
+    """A machine without links: no packet moves a counter."""
+    with Lab() as lab:
+        (machine,) = lab.add_hosts("node")
+        yield machine
+
+
+@pytest.fixture
+def lone_node(lone_machine: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelNode]:
+    """A node without links, with empty tables before and after the test."""
+    yield from _programmable(lone_machine, monkeypatch)
+
+
+def _programmable(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelNode]:
+    monkeypatch.setenv("XTABLES_LOCKFILE", str(host.lock_file))
+    node = KernelNode(host)
+    node.wipe()
+    yield node
+    node.wipe()
