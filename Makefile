@@ -11,7 +11,7 @@ run := PYTHONPATH=hack $(bin)/python
 python_code := rules dataplane tests hack
 shell_code := .ci/run $(wildcard hack/*.sh)
 # Tests that build network namespaces, and so need root.
-root_tests := tests/kernel tests/lab
+root_tests := $(wildcard tests/kernel tests/lab tests/e2e)
 
 .PHONY: help setup demo test lint unit kernel bench format machine clean
 
