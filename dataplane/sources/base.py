@@ -34,6 +34,9 @@ class SourceObserver(Protocol):
     def interrupted(self, what: str, error: Exception) -> None:
         """Following ``what`` failed; it is tried again, and what is known stays until then."""
 
+    def resumed(self, what: str) -> None:
+        """Following ``what`` works again, and nothing was missed."""
+
 
 class LoggingObserver:
     """A SourceObserver that writes to the log; an unchanging trouble only once."""
@@ -48,8 +51,7 @@ class LoggingObserver:
 
     def listed(self, what: str, count: int) -> None:
         """See :class:`SourceObserver`."""
-        with self._lock:
-            self._reported.pop(what, None)
+        self._forget(what)
         _LOG.info("%s: read all, %d usable", what, count)
 
     def interrupted(self, what: str, error: Exception) -> None:
@@ -62,3 +64,12 @@ class LoggingObserver:
         # A failure that nobody foresaw is a defect: its traceback is wanted.
         details = None if isinstance(error, DataplaneError) else error
         _LOG.warning("%s: %s; trying again", what, error, exc_info=details)
+
+    def resumed(self, what: str) -> None:
+        """See :class:`SourceObserver`."""
+        self._forget(what)
+        _LOG.info("%s: followed again", what)
+
+    def _forget(self, what: str) -> None:
+        with self._lock:
+            self._reported.pop(what, None)

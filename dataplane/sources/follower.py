@@ -64,6 +64,7 @@ class Follower(Generic[T]):
         self._timing = timing
         self._version = ""
         """Where the next watch begins; empty if a list must come first."""
+        self._is_interrupted = False
         self._stopped = Event()
         self._lock = Lock()
         self._stream: WatchStream | None = None
@@ -137,6 +138,9 @@ class Follower(Generic[T]):
                 return
             self._delivery.apply(event)
             self._version = event.version or self._version
+            if self._is_interrupted:
+                self._is_interrupted = False
+                self._observer.resumed(self._resource.kind)
 
     def _open(self) -> WatchStream:
         seconds = _RANDOM.uniform(self._timing.watch, 2 * self._timing.watch)
@@ -153,4 +157,5 @@ class Follower(Generic[T]):
     def _report(self, attempt: RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
         if isinstance(error, Exception):
+            self._is_interrupted = True
             self._observer.interrupted(self._resource.kind, error)

@@ -24,6 +24,7 @@ class Witness:
     skips: list[UnusableObjectError] = field(default_factory=list)
     lists: list[tuple[str, int]] = field(default_factory=list)
     interruptions: list[tuple[str, str]] = field(default_factory=list)
+    resumptions: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = ClusterState(self._tell)
@@ -41,6 +42,11 @@ class Witness:
     def interrupted(self, what: str, error: Exception) -> None:
         """See SourceObserver."""
         self.interruptions.append((what, str(error)))
+        self._tell()
+
+    def resumed(self, what: str) -> None:
+        """See SourceObserver."""
+        self.resumptions.append(what)
         self._tell()
 
     def service(self, key: ObjectKey = WEB) -> ServiceState | None:

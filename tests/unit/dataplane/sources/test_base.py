@@ -19,9 +19,12 @@ def test_same_trouble_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     observer.interrupted("Node", SourceError("refused"))
     observer.listed("Service", 3)
     observer.interrupted("Service", SourceError("refused"))
+    observer.resumed("Service")
+    observer.interrupted("Service", SourceError("refused"))
     assert [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING] == [
         "Service: refused; trying again",
         "Node: refused; trying again",
+        "Service: refused; trying again",
         "Service: refused; trying again",
     ]
 

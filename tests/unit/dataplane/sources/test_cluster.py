@@ -232,6 +232,7 @@ def test_server_that_is_away_changes_nothing(server: FakeApiServer, witness: Wit
     server.put(endpoint_slice(address="10.244.1.9"))
     server.come_back()
     witness.wait_for(lambda: witness.addresses() == ["10.244.1.9"])
+    witness.wait_for(lambda: witness.resumptions == ["EndpointSlice"])
     assert server.lists(SLICES) == 1
 
 
