@@ -27,7 +27,7 @@ ENDPOINT_CHAINS = ("KUBE-SEP-MQ4W7Q2CV67URU6Q", "KUBE-SEP-YUPMFTK3IHSQP2LT")
 
 def copy_manifests(folder: Path) -> Path:
     """Copy the manifests to a place where the story can edit them."""
-    return Path(shutil.copytree(MANIFESTS, folder / "manifests"))
+    return Path(shutil.copytree(MANIFESTS, folder / "config" / "manifests"))
 
 
 def limit_sources(manifests: Path, ranges: Sequence[str]) -> None:
