@@ -28,8 +28,8 @@ from dataplane.errors import (
     KernelUnusableError,
 )
 from dataplane.kernel.canonical import canonical
-from dataplane.kernel.layout import ENTRY_LAYOUTS
-from rules.ir import Family, TableName
+from dataplane.kernel.layout import COUNTERS_SIZE, ENTRY_LAYOUTS
+from rules.ir import BUILT_IN_CHAINS, Family, TableName
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +83,8 @@ class _Library:
         self.append_entry = bind(kept, "append_entry", ctypes.c_int, text, text, pointer)
         self.insert_entry = bind(kept, "insert_entry", ctypes.c_int, text, text, number, pointer)
         self.delete_entry = bind(kept, "delete_num_entry", ctypes.c_int, text, number, pointer)
+        self.get_policy = bind(kept, "get_policy", text, text, pointer, pointer)
+        self.set_policy = bind(kept, "set_policy", ctypes.c_int, text, text, pointer, pointer)
 
 
 class TableHandle:
@@ -186,6 +188,7 @@ class TableHandle:
             ConflictError: somebody changed the table since it was read; nothing was changed.
             CommitRefusedError: a rule is not acceptable to the kernel; nothing was changed.
         """
+        self._keep_policy_counters()
         if self._library.commit(self._handle):
             return
         number = ctypes.get_errno()
@@ -203,6 +206,16 @@ class TableHandle:
         if self._handle:
             self._library.free(self._handle)
             self._handle = None
+
+    def _keep_policy_counters(self) -> None:
+        """Set the policies' counters to what was read: libiptc takes only those of rules along."""
+        library, handle = self._library, self._handle
+        counters = ctypes.create_string_buffer(COUNTERS_SIZE)
+        for chain in BUILT_IN_CHAINS[self._table]:
+            name = chain.encode()
+            policy = library.get_policy(name, counters, handle)
+            if policy is None or not library.set_policy(name, policy, counters, handle):
+                self._fail("keep the policy of", chain)
 
     def _fail(self, action: str, chain: str) -> NoReturn:
         raise KernelError(
