@@ -40,7 +40,10 @@ class CallTimes:
 
 
 def instrument() -> CallTimes:
-    """Time all calls of libiptc from now on, which makes each a little slower."""
+    """Time all calls of libiptc from now on, which makes each a little slower.
+
+    Only the kernel module's own bindings see every call, so it is these that are replaced.
+    """
     times = CallTimes()
     library = _library(FAMILY)
     for name, function in vars(library).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,6 +17,7 @@ from lab import Lab
 from bench import limits
 from bench.building import BuildTimes, measure_building
 from bench.clock import Sample
+from bench.errors import BenchError
 from bench.loading import measure_load, measure_restore, write_rules
 from bench.objects import Shape
 from bench.phases import PHASES
@@ -98,7 +100,13 @@ def _alone(
 ) -> Result:
     """Do ``work`` in a new process: memory and caches of other measurements would change it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(work, *arguments, **named).result()
+        try:
+            return process.submit(work, *arguments, **named).result()
+        except BrokenProcessPool as error:
+            raise BenchError(
+                "a measuring process was killed; if the kernel did it for want of memory, give "
+                "fewer services (--sizes)"
+            ) from error
 
 
 def _building_rows(times: list[BuildTimes]) -> tuple[Row, ...]:
