@@ -5,17 +5,16 @@ from __future__ import annotations
 
 from typing import Final, Unpack
 
-from lab import Host
-
 from dataplane.cleanup import remove_all_rules
 from dataplane.sync import FamilyReport, FamilySync
+from lab import Host
 from rules.context import ProxyOptions
 from rules.ir import Family, TableName
 from rules.model import ServiceState
 from tests.address_plan import AddressPlan
 from tests.builders import OptionFields, context
 
-_PROGRAMS: Final = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
+PROGRAMS: Final = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
 _EMPTY: Final = """\
 *nat
 COMMIT
@@ -69,7 +68,7 @@ class KernelNode:
 
     def iptables(self, plan: AddressPlan, *arguments: str) -> str:
         """Run the family's iptables and return what it printed."""
-        return self.host.run([_PROGRAMS[plan.family], "-w", *arguments]).stdout
+        return self.host.run([PROGRAMS[plan.family], "-w", *arguments]).stdout
 
     def restore(self, plan: AddressPlan, text: str) -> None:
         """Replace the tables in ``text``, counters included."""
@@ -78,8 +77,22 @@ class KernelNode:
     def save(self, plan: AddressPlan, *, counters: bool = False) -> list[str]:
         """All tables as iptables-save prints them, without its remarks."""
         arguments = ["-c"] if counters else []
-        printed = self.host.run([f"{_PROGRAMS[plan.family]}-save", *arguments]).stdout
+        printed = self.host.run([f"{PROGRAMS[plan.family]}-save", *arguments]).stdout
         return [line for line in printed.splitlines() if not line.startswith("#")]
+
+    def contents(self, plan: AddressPlan) -> dict[tuple[str, str], list[str]]:
+        """All chains by table and name; in which order chains stand means nothing to packets."""
+        found: dict[tuple[str, str], list[str]] = {}
+        table = ""
+        for line in self.save(plan):
+            words = line.split()
+            if line.startswith("*"):
+                table = line[1:]
+            elif line.startswith(":"):
+                found[table, words[0][1:]] = []
+            elif line.startswith("-A"):
+                found[table, words[1]].append(line)
+        return found
 
     def chain(self, plan: AddressPlan, table: TableName, chain: str) -> list[str]:
         """The rules of one chain, each without its ``-A CHAIN``."""
@@ -98,4 +111,4 @@ class KernelNode:
             self._restore(family, _EMPTY)
 
     def _restore(self, family: Family, text: str) -> None:
-        self.host.run([f"{_PROGRAMS[family]}-restore", "-w", "-c"], stdin=text)
+        self.host.run([f"{PROGRAMS[family]}-restore", "-w", "-c"], stdin=text)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Final
 
 import pytest
@@ -14,6 +15,12 @@ from tests.builders import NODE_PORT, local, service_port, state
 from tests.kernel.node import KernelNode
 from tests.printed import SVC
 
+_PORTALS_HOOK: Final = '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'
+_FIREWALL_HOOK: Final = (
+    "-m conntrack --ctstate NEW "
+    '-m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL'
+)
+
 _Damage = tuple[TableName, tuple[str, ...]]
 
 _SIZE_CHANGING: Final[dict[str, _Damage]] = {
@@ -23,7 +30,7 @@ _SIZE_CHANGING: Final[dict[str, _Damage]] = {
     "nat service rule deleted": (TableName.NAT, ("-D KUBE-SERVICES 1",)),
     "nat service chain flushed": (TableName.NAT, (f"-F {SVC}",)),
     "nat rule put into our chain": (TableName.NAT, ("-I KUBE-SERVICES -j RETURN",)),
-    "nat hook doubled": (TableName.NAT, ("-A OUTPUT {services hook}",)),
+    "nat hook doubled": (TableName.NAT, (f"-A OUTPUT {_PORTALS_HOOK}",)),
     "filter flushed": (TableName.FILTER, ("-F",)),
     "filter flushed and chains deleted": (TableName.FILTER, ("-F", "-X")),
     "filter hook deleted": (TableName.FILTER, ("-D FORWARD 2",)),
@@ -41,15 +48,8 @@ _SAME_SIZE: Final[dict[str, _Damage]] = {
     ),
     "filter hooks swapped": (
         TableName.FILTER,
-        ("-D INPUT 1", "-I INPUT 2 {firewall hook}"),
+        ("-D INPUT 1", f"-I INPUT 2 {_FIREWALL_HOOK}"),
     ),
-}
-_HOOKS: Final = {
-    "{services hook}": ("-m", "comment", "--comment", "kubernetes service portals")
-    + ("-j", "KUBE-SERVICES"),
-    "{firewall hook}": ("-m", "conntrack", "--ctstate", "NEW")
-    + ("-m", "comment", "--comment", "kubernetes load balancer firewall")
-    + ("-j", "KUBE-PROXY-FIREWALL"),
 }
 
 
@@ -72,13 +72,7 @@ def services(lone_node: KernelNode, plan: AddressPlan) -> tuple[ServiceState, ..
 def _inflict(node: KernelNode, plan: AddressPlan, damage: _Damage) -> None:
     table, commands = damage
     for command in commands:
-        words = [argument for word in _split(command) for argument in _HOOKS.get(word, (word,))]
-        node.iptables(plan, "-t", table.value, *words)
-
-
-def _split(command: str) -> list[str]:
-    head, brace, hook = command.partition("{")
-    return head.split() + ([brace + hook] if brace else [])
+        node.iptables(plan, "-t", table.value, *shlex.split(command))
 
 
 @pytest.mark.parametrize("damage", [*_SIZE_CHANGING, *_SAME_SIZE])
@@ -86,14 +80,14 @@ def test_verification_repairs_any_damage(
     lone_node: KernelNode, plan: AddressPlan, services: tuple[ServiceState, ...], damage: str
 ) -> None:
     """A verifying sync brings all tables back to what they were, and reports it as repairs."""
-    before = lone_node.save(plan)
+    before = lone_node.contents(plan)
     inflicted = (_SIZE_CHANGING | _SAME_SIZE)[damage]
     _inflict(lone_node, plan, inflicted)
-    assert lone_node.save(plan) != before
+    assert lone_node.contents(plan) != before
 
     report = lone_node.program(plan, *services, verify=True)
 
-    assert sorted(lone_node.save(plan)) == sorted(before)
+    assert lone_node.contents(plan) == before
     damaged, _ = inflicted
     assert {table for table, done in report.tables.items() if done.repairs} == {damaged}
     assert not any(done.changes for done in report.tables.values())
@@ -104,12 +98,12 @@ def test_any_sync_repairs_what_changed_the_size_of_a_table(
     lone_node: KernelNode, plan: AddressPlan, services: tuple[ServiceState, ...], damage: str
 ) -> None:
     """A sync that has nothing new and verifies nothing notices what changed a table's size."""
-    before = lone_node.save(plan)
+    before = lone_node.contents(plan)
     _inflict(lone_node, plan, _SIZE_CHANGING[damage])
 
     lone_node.program(plan, *services)
 
-    assert sorted(lone_node.save(plan)) == sorted(before)
+    assert lone_node.contents(plan) == before
 
 
 @pytest.mark.parametrize("damage", ["nat flushed and chains deleted", "filter flushed"])
@@ -122,11 +116,11 @@ def test_damage_and_news_meet_in_one_sync(
 
     lone_node.program(plan, changed, services[1])
 
-    after = lone_node.save(plan)
+    after = lone_node.contents(plan)
     lone_node.wipe()
     lone_node.restart_agent()
     lone_node.program(plan, changed, services[1])
-    assert after == lone_node.save(plan)
+    assert after == lone_node.contents(plan)
 
 
 def test_a_removed_hook_goes_back_between_its_neighbours(
