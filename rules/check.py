@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from itertools import chain
 
 from rules import names
 from rules.ir import BUILT_IN_CHAINS, VERDICTS, Rule, Rules, Table, TableName, Tables
@@ -62,7 +61,7 @@ def check_tables(tables: Tables) -> None:
 
 def _table_problems(table: Table) -> Iterator[str]:
     yield from _chain_problems(
-        table.chains, (hook.rule for hook in table.hooks), frozenset(table.shared_chains)
+        table.chains, tuple(hook.rule for hook in table.hooks), frozenset(table.shared_chains)
     )
     places = {*BUILT_IN_CHAINS[table.name], *table.shared_chains}
     for hook in table.hooks:
@@ -74,10 +73,10 @@ def _table_problems(table: Table) -> Iterator[str]:
 
 
 def _chain_problems(
-    chains: Mapping[str, Rules], entries: Iterable[Rule], known_targets: frozenset[str]
+    chains: Mapping[str, Rules], entries: tuple[Rule, ...], known_targets: frozenset[str]
 ) -> Iterator[str]:
     """Names that are too long, jumps to nowhere, chains that nothing jumps to."""
-    used = _jump_targets(chain.from_iterable((*chains.values(), entries)))
+    used = _jump_targets(entries).union(*map(_jump_targets, chains.values()))
     for name in chains:
         if len(name) > names.MAX_LENGTH:
             yield f"chain name {name} is longer than {names.MAX_LENGTH} characters"
@@ -87,9 +86,11 @@ def _chain_problems(
         yield f"nothing jumps to chain {orphan}"
 
 
-def _jump_targets(rules: Iterable[Rule]) -> set[str]:
+def _jump_targets(rules: Rules) -> set[str]:
     """All chains that a rule jumps to."""
-    return {rule.target for rule in rules if type(rule.target) is str} - VERDICTS
+    if isinstance(rules, tuple):
+        return {rule.target for rule in rules if type(rule.target) is str} - VERDICTS
+    return set(rules.jump_targets())
 
 
 def _loop_problems(chains: Mapping[str, Rules]) -> Iterator[str]:

@@ -8,10 +8,11 @@ the kernel cannot tell them apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 
 class Family(Enum):
@@ -150,7 +151,36 @@ class Rule(NamedTuple):
     not_in_interface: bool = False
 
 
-Rules = tuple[Rule, ...]
+class PatternRules(Sequence[Rule]):
+    """The rules of one chain, made on demand. Equal to another if their patterns are."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def rules(self) -> Iterable[Rule]:
+        """The rules, first to last."""
+
+    @abstractmethod
+    def jump_targets(self) -> Iterable[str]:
+        """The chains that the rules jump to, in no order; some may come twice."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many rules there are."""
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules())
+
+    @overload
+    def __getitem__(self, index: int) -> Rule: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Rule]: ...
+    def __getitem__(self, index: int | slice) -> Rule | Sequence[Rule]:
+        return tuple(self.rules())[index]
+
+
+Rules = tuple[Rule, ...] | PatternRules
+"""The content of a chain, which never changes."""
 
 
 class Hook(NamedTuple):

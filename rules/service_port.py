@@ -57,11 +57,12 @@ class ServicePortPlan:
 
 def for_family(service: Service, family: Family) -> Service:
     """The service with the addresses of ``family`` only; source ranges keep both families."""
+    named = (service.cluster_ips, service.external_ips, service.ingress_ips)
+    cluster_ips, external_ips, ingress_ips = (of_family(addresses, family) for addresses in named)
+    if (cluster_ips, external_ips, ingress_ips) == named:
+        return service
     return replace(
-        service,
-        cluster_ips=of_family(service.cluster_ips, family),
-        external_ips=of_family(service.external_ips, family),
-        ingress_ips=of_family(service.ingress_ips, family),
+        service, cluster_ips=cluster_ips, external_ips=external_ips, ingress_ips=ingress_ips
     )
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules in the kernel: how they are encoded, read back, compared and committed.
 
-- :mod:`dataplane.kernel.layout`, :mod:`dataplane.kernel.encode`: rules to the kernel's bytes.
+- :mod:`dataplane.kernel.layout`, :mod:`dataplane.kernel.encode`,
+  :mod:`dataplane.kernel.encode_chain`: rules to the kernel's bytes.
 - :mod:`dataplane.kernel.canonical`: what the kernel gives back, made comparable.
 - :mod:`dataplane.kernel.libiptc`: the one module that uses python-iptables.
+- :mod:`dataplane.kernel.table_info`: how large a table is, asked without reading it.
 - :mod:`dataplane.kernel.xtables_lock`: the lock that all writers of tables share.
 - :mod:`dataplane.kernel.transaction`: one table, from read to commit.
 - :mod:`dataplane.kernel.applier`: desired tables into the kernel, with retries.

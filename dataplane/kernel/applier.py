@@ -17,7 +17,7 @@ from tenacity import (
 )
 
 from dataplane.errors import ConflictError
-from dataplane.kernel.encode import Encoder
+from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import open_table
 from dataplane.kernel.table_info import TableInfo, table_info
 from dataplane.kernel.transaction import (
@@ -61,7 +61,7 @@ class TableApplier:
         self._family = family
         self._table = table
         self._lock_timeout_seconds = lock_timeout_seconds
-        self._encoder = Encoder(family)
+        self._encoder = ChainEncoder(family)
         self._applied: Table | None = None
         self._info: TableInfo | None = None
 
@@ -158,12 +158,13 @@ def _without_shared(table: Table) -> Table:
 
 
 def _difference(applied: Table, desired: Table) -> tuple[list[str], list[str]]:
-    """Names of the chains that are new or other than before, and of those no longer wanted.
-
-    Unchanged services keep the very tuples of their rules, which makes most comparisons one of
-    identity.
-    """
+    """Names of the chains that are new or other than before, and of those no longer wanted."""
     before = applied.chains
-    changed = [chain for chain, rules in desired.chains.items() if before.get(chain) != rules]
+    # Unchanged services keep the very objects of their rules: most need no more than a look.
+    changed = [
+        chain
+        for chain, rules in desired.chains.items()
+        if (known := before.get(chain)) is not rules and known != rules
+    ]
     stale = [chain for chain in before if chain not in desired.chains]
     return changed, stale

@@ -36,7 +36,6 @@ from rules.ir import (
     Recent,
     Reject,
     Rule,
-    Rules,
     SetMark,
     Statistic,
     Target,
@@ -72,10 +71,10 @@ _MARK_TARGET_INFO: Final = Struct("=II")
 _CONNTRACK_INFO: Final = Struct("=146xHHHH8x")
 _RECENT_INFO: Final = Struct("=IIBB200sBx16s4x")
 _ADDRTYPE_INFO: Final = Struct("=HHI")
-_DNAT_RANGE: Final = Struct(">16s16sHH8x")
+DNAT_RANGE: Final = Struct(">16s16sHH8x")
 """First and last address, first and last port (big endian), base port and padding."""
 _STANDARD_TARGET: Final = Struct("=H29sBi4x")
-_COMMENT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + _COMMENT_SIZE, b"comment", 0)
+COMMENT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + _COMMENT_SIZE, b"comment", 0)
 _DNAT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + 48, b"DNAT", 2) + Struct(
     "=I"
 ).pack(_RANGE_MAP_IPS | _RANGE_PROTO)
@@ -95,14 +94,6 @@ class Encoder:
         self._no_network = (bytes(self._layout.address_size),) * 2
         # Few rules differ in anything else of the header than in their networks.
         self._header = lru_cache(maxsize=_CACHED)(self._header_after_networks)
-
-    def chain(self, rules: Rules) -> tuple[bytes, ...]:
-        """The entries of a chain.
-
-        Raises:
-            UnencodableRuleError: a rule that the kernel has no form for.
-        """
-        return tuple(map(self.rule, rules))
 
     def rule(self, rule: Rule) -> bytes:
         """The entry of one rule, with zero counters.
@@ -152,12 +143,16 @@ class Encoder:
         )
 
 
+def packed_address(text: str) -> bytes:
+    """An address as the kernel has it, big endian."""
+    return inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+
+
 def _network(text: str) -> tuple[bytes, bytes]:
     """Address and mask of a network in CIDR form."""
     address, _, prefix = text.partition("/")
-    if ":" in address:
-        return inet_pton(AF_INET6, address), _mask(prefix, 128)
-    return inet_pton(AF_INET, address), _mask(prefix, 32)
+    packed = packed_address(address)
+    return packed, _mask(prefix, len(packed) * 8)
 
 
 @cache
@@ -186,10 +181,15 @@ def _extension(name: str, revision: int, data: bytes) -> bytes:
 
 def _comment(match: Comment) -> bytes:
     """Not cached, as the others: most comments stand in one rule only."""
-    text = match.text.encode()
-    if len(text) >= _COMMENT_SIZE:
-        text = kept_comment(match.text).encode()
-    return _COMMENT_HEADER + text.ljust(_COMMENT_SIZE, b"\0")
+    return COMMENT_HEADER + comment_data(match.text)
+
+
+def comment_data(text: str) -> bytes:
+    """What follows the header of a comment."""
+    data = text.encode()
+    if len(data) >= _COMMENT_SIZE:
+        data = kept_comment(text).encode()
+    return data.ljust(_COMMENT_SIZE, b"\0")
 
 
 def _port(match: PortMatch) -> bytes:
@@ -217,11 +217,11 @@ def _sctp_info(destination: int | None) -> bytes:
 
 
 def _statistic(match: Statistic) -> bytes:
-    return _statistic_extension(match.fraction)
+    return statistic_extension(match.fraction)
 
 
 @lru_cache(maxsize=_CACHED)
-def _statistic_extension(fraction: int) -> bytes:
+def statistic_extension(fraction: int) -> bytes:
     """The fraction stands twice: iptables fills the nth mode's field, which shares its place."""
     return _extension("statistic", 0, _STATISTIC_INFO.pack(0, 0, fraction, 0, fraction, 0))
 
@@ -272,13 +272,17 @@ _MATCH_ENCODERS: Final[dict[type[Match], Callable[..., bytes]]] = {
 
 
 def _jump(name: str, _family: Family) -> bytes:
+    return jump_target(name)
+
+
+def jump_target(name: str) -> bytes:
     """A jump to a chain, or a verdict: libiptc knows them by their names."""
     return _STANDARD_TARGET.pack(STANDARD_TARGET_SIZE, name.encode(), 0, 0)
 
 
-def _dnat(target: Dnat, family: Family) -> bytes:
-    address = inet_pton(AF_INET if family is Family.IPV4 else AF_INET6, target.address)
-    return _DNAT_HEADER + _DNAT_RANGE.pack(address, address, target.port, target.port)
+def _dnat(target: Dnat, _family: Family) -> bytes:
+    address = packed_address(target.address)
+    return _DNAT_HEADER + DNAT_RANGE.pack(address, address, target.port, target.port)
 
 
 @cache

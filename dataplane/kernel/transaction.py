@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dataplane.errors import ChainInUseError
-from dataplane.kernel.encode import Encoder
+from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import TableHandle
 from rules import names
 from rules.diff import Edit, edits, with_hooks
-from rules.ir import Hook, Table
+from rules.ir import Hook, Rule, Table
 
 _log = logging.getLogger(__name__)
 
@@ -51,22 +51,22 @@ class Changes:
 
 
 def encode_table(
-    encoder: Encoder, table: Table, only: Collection[str] | None = None
+    encoder: ChainEncoder, table: Table, only: Collection[str] | None = None
 ) -> EncodedTable:
     """The entries of ``table``, or of its chains named in ``only``, and of its hooks."""
     chains = table.chains if only is None else {chain: table.chains[chain] for chain in only}
     return EncodedTable(
-        {chain: encoder.chain(rules) for chain, rules in chains.items()},
+        {chain: encoder.entries(rules) for chain, rules in chains.items()},
         _encode_hooks(encoder, table.hooks),
         table.shared_chains,
     )
 
 
-def _encode_hooks(encoder: Encoder, hooks: Iterable[Hook]) -> Mapping[str, Entries]:
-    by_chain: defaultdict[str, list[bytes]] = defaultdict(list)
+def _encode_hooks(encoder: ChainEncoder, hooks: Iterable[Hook]) -> Mapping[str, Entries]:
+    by_chain: defaultdict[str, list[Rule]] = defaultdict(list)
     for hook in hooks:
-        by_chain[hook.chain].append(encoder.rule(hook.rule))
-    return {chain: tuple(entries) for chain, entries in by_chain.items()}
+        by_chain[hook.chain].append(hook.rule)
+    return {chain: encoder.entries(tuple(rules)) for chain, rules in by_chain.items()}
 
 
 def program_all(handle: TableHandle, table: EncodedTable) -> Changes:
