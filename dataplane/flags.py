@@ -103,7 +103,11 @@ _FLAGS: Final = (
         help="Files or folders of Services, EndpointSlices and Nodes, in place of a cluster.",
     ),
     click.argument("paths", nargs=-1, type=click.Path(path_type=Path)),
-    click.option("--kubeconfig", default="", help="File with the cluster's address and access."),
+    click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path),
+        help="File with the cluster's address and access.",
+    ),
     click.option("--master", default="", help="URL of the API server; overrides the kubeconfig's."),
     click.option(
         "--hostname-override", default="", help="Name of this node.  [default: host name]"
@@ -185,7 +189,7 @@ class FlagValues(TypedDict):
 
     manifests: tuple[Path, ...]
     paths: tuple[Path, ...]
-    kubeconfig: str
+    kubeconfig: Path | None
     master: str
     hostname_override: str
     cluster_cidrs: tuple[str, ...]

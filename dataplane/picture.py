@@ -25,9 +25,11 @@ def open_source(settings: SourceSettings, sink: StateSink) -> Source:
     if settings.manifests:
         return ManifestSource(settings.manifests, settings.node_name, sink, observer)
     # Imported here: the kubernetes package takes half a second, and manifests do not need it.
+    from dataplane.sources.api import ApiServer  # noqa: PLC0415
     from dataplane.sources.cluster import ClusterSource  # noqa: PLC0415
 
-    return ClusterSource(settings, sink, observer)
+    server = ApiServer(settings.kubeconfig, settings.master)
+    return ClusterSource(server, settings.node_name, sink, observer)
 
 
 def take_picture(settings: SourceSettings) -> Picture:

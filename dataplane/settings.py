@@ -15,8 +15,8 @@ class SourceSettings:
 
     manifests: tuple[Path, ...] = ()
     """Files and folders; a cluster if empty."""
-    kubeconfig: str = ""
-    """In-cluster configuration if empty and ``master`` is too."""
+    kubeconfig: Path | None = None
+    """In-cluster configuration if there is none and no ``master`` either."""
     master: str = ""
     """URL of the API server; overrides the one in the kubeconfig."""
     node_name: str

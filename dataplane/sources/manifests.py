@@ -40,7 +40,7 @@ class ManifestSource:
         self._set = ManifestSet(self._paths, node_name)
         self._sink = sink
         self._observer = observer
-        self._reported: frozenset[str] = frozenset()
+        self._delivered: Manifests | None = None
         self._watcher = FolderWatcher()
         self._stopped = Event()
         self._thread = Thread(target=self._follow, name=_WHAT, daemon=True)
@@ -83,10 +83,14 @@ class ManifestSource:
         return manifests
 
     def _deliver(self, manifests: Manifests) -> None:
+        delivered, self._delivered = self._delivered, manifests
+        if manifests == delivered:
+            # Something else changed in the same folders.
+            return
+        reported = {str(error) for error in delivered.errors} if delivered else set()
         for error in manifests.errors:
-            if str(error) not in self._reported:
+            if str(error) not in reported:
                 self._observer.skipped(error)
-        self._reported = frozenset(str(error) for error in manifests.errors)
         manifests.deliver(self._sink)
         self._observer.listed(_WHAT, len(manifests.services) + len(manifests.slices))
 
