@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from lab import LabError, LabUnavailableError, node_lab
-from lab.machines import require_usable_machine
-
 from demo import service
 from demo.agent import COMMAND, AgentFailedError
 from demo.page import Page
 from demo.scenario import tell
+from lab import LabError, LabUnavailableError, node_lab
+from lab.machines import require_usable_machine
 
 
 def main() -> int:

@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import Host
-
 from demo.service import CLUSTER_CIDR, NODE_NAME
+from lab import Host
 
 COMMAND = str(Path(sys.executable).parent / "dataplane")
 

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import Answered, NodeLab, Target, TimedOut, probe, wait_until
-from lab.plan import CLIENT, GATEWAY, NODE, OTHER_CLIENT, POD_1, POD_2
-
 from demo import service
 from demo.agent import COMMAND, Agent
 from demo.chains import kubernetes_chains, listing_command, packets, saved_rules
 from demo.page import Page
 from demo.traffic import Traffic, connect, in_words
+from lab import Answered, NodeLab, Target, TimedOut, probe, wait_until
+from lab.plan import CLIENT, GATEWAY, NODE, OTHER_CLIENT, POD_1, POD_2
 
 _CONNECTIONS = 20
 _RANGE = "203.0.113.0/26"

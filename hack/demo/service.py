@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
+
 from lab import Target
 from lab.plan import NODE
 

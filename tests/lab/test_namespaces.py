@@ -11,8 +11,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-import lab.namespaces
 import pytest
+
+import lab.namespaces
 from lab import Lab, wait_until
 from lab.namespaces import add_namespaces, remove_namespaces, sweep
 

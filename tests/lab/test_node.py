@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from lab import Answered, NodeLab, Protocol, Target, node_lab, probe
 from lab.plan import CLIENT, GATEWAY, NODE, OTHER_CLIENT, POD_1, POD_2, DualStack, Pod
 

@@ -12,7 +12,6 @@ from bench.objects import (
     make_cluster,
     without_first_endpoint,
 )
-
 from rules.build import ServiceBuilder, compose
 from rules.check import check_tables
 from rules.model import ServiceType, TrafficPolicy

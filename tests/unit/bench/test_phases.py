@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bench.phases import COMMIT, EDIT, FREE, PHASES, READ, REST, CallTimes
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bench.clock import Sample
 from bench.limits import first_load_ratio
 from bench.results import Row, Series, Unit, Verdict

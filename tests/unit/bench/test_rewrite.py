@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from bench.rewrite import rewrite_text
-
 from rules.ir import Comment, Family, Rule
 
 _STAYS = (Rule("KUBE-MARK-MASQ"),)

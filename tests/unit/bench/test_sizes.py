@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 import pytest
+
 from bench.__main__ import main, parse_sizes
 from bench.objects import MAX_SERVICES
 
