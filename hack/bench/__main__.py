@@ -9,14 +9,14 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from lab import LabError
-from lab.machines import require_usable_machine
 
 from bench.errors import BenchError
 from bench.machine import describe_machine
 from bench.objects import MAX_ENDPOINTS, MAX_SERVICES, Shape
 from bench.report import as_json, markdown
 from bench.suite import Suite
+from lab import LabError
+from lab.machines import require_usable_machine
 
 _MIN_SERVICES = 20
 """One of each kind."""

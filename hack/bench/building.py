@@ -9,7 +9,7 @@ from bench.agent import warm_up
 from bench.clock import Sample, timed
 from bench.objects import Shape, make_cluster
 from bench.place import FAMILY, Place
-from dataplane.kernel.encode import Encoder
+from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import open_table
 from dataplane.kernel.transaction import encode_table, program_all
 from rules.build import build
@@ -33,7 +33,7 @@ def measure_building(shape: Shape, place: Place) -> BuildTimes:
     times: list[Sample] = []
     with timed(times):
         tables = build(states, context)
-    encoder = Encoder(FAMILY)
+    encoder = ChainEncoder(FAMILY)
     with place.entered():
         warm_up()
         with timed(times):

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.errors import BenchError
 from lab import Host
 from lab.namespaces import entered
-
-from bench.errors import BenchError
 from rules.ir import BUILT_IN_CHAINS, Family, TableName
 
 FAMILY = Family.IPV4

@@ -12,8 +12,6 @@ from pathlib import Path
 from statistics import median
 from typing import ParamSpec, TypeVar
 
-from lab import Lab
-
 from bench import limits
 from bench.building import BuildTimes, measure_building
 from bench.clock import Sample
@@ -24,6 +22,7 @@ from bench.phases import PHASES
 from bench.place import Place, empty
 from bench.results import Row, Series, SizeResult, Unit
 from bench.steady import SteadyTimes, measure_steady
+from lab import Lab
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
