@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a sync is due, on a clock that the tests turn."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataplane.schedule import Reason, Schedule
+from dataplane.settings import SyncSettings
+
+START = 1000.0
+SETTINGS = SyncSettings(min_sync_period_seconds=1.0, sync_period_seconds=30.0)
+
+
+@pytest.fixture
+def schedule() -> Schedule:
+    """A schedule that begins at START."""
+    return Schedule(SETTINGS, START)
+
+
+def synced(schedule: Schedule, at: float) -> None:
+    """A sync that began and ended at ``at``."""
+    schedule.note_start()
+    schedule.note_success(at, verified=False)
+
+
+def test_first_change_is_due_at_once(schedule: Schedule) -> None:
+    """Nobody waits for the first sync."""
+    schedule.note_change()
+
+    assert schedule.due() == (START, Reason.CHANGE)
+
+
+def test_change_after_a_rest_is_due_at_once(schedule: Schedule) -> None:
+    """A change is followed without delay if the last sync is long ago."""
+    synced(schedule, START)
+    schedule.note_change()
+
+    due, reason = schedule.due()
+
+    assert (due, reason) == (START + 1, Reason.CHANGE)
+
+
+def test_burst_becomes_one_sync(schedule: Schedule) -> None:
+    """Changes during the rest are taken together by the next sync, and need no other."""
+    synced(schedule, START)
+    for _ in range(100):
+        schedule.note_change()
+    synced(schedule, START + 1)
+
+    assert schedule.due() == (START + 30, Reason.PERIOD)
+
+
+def test_change_during_a_sync_leads_to_another(schedule: Schedule) -> None:
+    """What comes after the picture was taken is not lost."""
+    schedule.note_change()
+    schedule.note_start()
+    schedule.note_change()
+    schedule.note_success(START + 5, verified=False)
+
+    assert schedule.due() == (START + 6, Reason.CHANGE)
+
+
+def test_kernel_is_verified_every_period(schedule: Schedule) -> None:
+    """Syncs for changes do not put off the verification."""
+    for second in range(1, 30):
+        schedule.note_change()
+        synced(schedule, START + second)
+
+    assert schedule.due() == (START + 30, Reason.PERIOD)
+
+
+def test_verification_starts_the_period_anew(schedule: Schedule) -> None:
+    """After a verification the next one is a period away."""
+    schedule.note_start()
+    schedule.note_success(START + 30, verified=True)
+
+    assert schedule.due() == (START + 60, Reason.PERIOD)
+
+
+def test_failures_are_retried_with_growing_pauses(schedule: Schedule) -> None:
+    """A failing kernel is not hammered, and never given up."""
+    pauses = []
+    for _ in range(7):
+        schedule.note_start()
+        schedule.note_failure(START)
+        due, reason = schedule.due()
+        pauses.append(due - START)
+        assert reason is Reason.RETRY
+
+    assert pauses == [1, 1, 2, 4, 8, 8, 8]
+
+
+def test_success_ends_the_retries(schedule: Schedule) -> None:
+    """After a success only the period counts again."""
+    schedule.note_start()
+    schedule.note_failure(START)
+    synced(schedule, START + 1)
+
+    assert schedule.due() == (START + 30, Reason.PERIOD)
+
+
+def test_waiting_for_the_first_state_does_not_delay_it(schedule: Schedule) -> None:
+    """Half a state is not synced, and the whole one is as soon as it is there."""
+    schedule.note_change()
+    schedule.note_not_ready(START + 10)
+    schedule.note_change()
+
+    assert schedule.due() == (START, Reason.CHANGE)
