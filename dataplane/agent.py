@@ -40,6 +40,9 @@ class Agent:
         self._wakeups: SimpleQueue[bool] = SimpleQueue()
         self._is_change_noted = False
         self._sync_log = SyncLog(strict_source_ranges=settings.options.strict_source_ranges)
+        self._is_localnet_routed = not (
+            settings.options.localhost_node_ports and Family.IPV4 in families
+        )
         self._schedule = Schedule(settings.sync, monotonic())
 
     def note_change(self) -> None:
@@ -80,8 +83,8 @@ class Agent:
         failed = False
         for family, sync in self._syncs.items():
             started = monotonic()
-            context = self._context(picture.node, family)
             try:
+                context = self._context(picture.node, family)
                 report = sync.sync(picture.services, context, verify=verify)
             except KernelError as error:
                 failed = True
@@ -95,7 +98,8 @@ class Agent:
             self._schedule.note_failure(monotonic())
             return
         self._schedule.note_success(monotonic(), verified=verified)
-        if self._settings.options.localhost_node_ports and Family.IPV4 in self._syncs:
+        if not self._is_localnet_routed:
+            self._is_localnet_routed = True
             enable_route_localnet()
 
     def _context(self, node: Node, family: Family) -> FamilyContext:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
+from dataplane.errors import KernelError
 from rules.addresses import contains, family_of
 from rules.model import Node
 
@@ -33,8 +34,15 @@ def node_port_addresses(
 
 
 def local_addresses() -> tuple[str, ...]:
-    """All addresses of this network namespace's interfaces, in canonical form."""
-    with IPRoute() as netlink:
-        found = [dict(message["attrs"]) for message in netlink.get_addr()]
+    """All addresses of this network namespace's interfaces, in canonical form.
+
+    Raises:
+        KernelError: the kernel does not tell.
+    """
+    try:
+        with IPRoute() as netlink:
+            found = [dict(message["attrs"]) for message in netlink.get_addr()]
+    except (OSError, NetlinkError) as error:
+        raise KernelError(f"cannot read the addresses of this node: {error}") from error
     texts = (attributes.get("IFA_LOCAL") or attributes.get("IFA_ADDRESS") for attributes in found)
     return tuple(sorted(str(ip_address(text)) for text in texts if text))

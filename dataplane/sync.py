@@ -9,6 +9,7 @@ from typing import Final
 
 from dataplane.errors import CommitRefusedError
 from dataplane.kernel.applier import ApplyReport, TableApplier
+from dataplane.memory import many_values, return_free_memory
 from rules.build import ServiceBuilder, ServicesRules, compose
 from rules.context import FamilyContext
 from rules.ir import Family, TableName
@@ -60,24 +61,33 @@ class FamilySync:
         """
         if self._builder is None or self._builder.context != context:
             self._builder = ServiceBuilder(context)
-        built = self._builder.build(services)
-        if verify:
-            self._set_aside.clear()
-        wanted = self._with_substitutes(built)
-        try:
-            reports = self._program(wanted, context, verify=verify)
-        except CommitRefusedError:
-            # A rule may lead to a chain that somebody else deleted: repair before blaming a rule.
-            try:
-                reports = self._program(wanted, context, verify=True)
-            except CommitRefusedError:
-                reports = self._program_acceptable(wanted, context)
+        with many_values():
+            built = self._builder.build(services)
+            if verify:
+                self._set_aside.clear()
+            reports = self._program_or_set_aside(
+                self._with_substitutes(built), context, verify=verify
+            )
+        if any(report.is_large for report in reports.values()):
+            return_free_memory()
         refused = {key: reason for key, (_, reason) in self._set_aside.items()}
         return FamilyReport(
             reports,
             {**self._builder.broken, **refused},
             frozenset(key for key, rules in built.items() if rules.ranges_of_other_family_only),
         )
+
+    def _program_or_set_aside(
+        self, wanted: ServicesRules, context: FamilyContext, *, verify: bool
+    ) -> Mapping[TableName, ApplyReport]:
+        try:
+            return self._program(wanted, context, verify=verify)
+        except CommitRefusedError:
+            # A rule may lead to a chain that somebody else deleted: repair before blaming a rule.
+            try:
+                return self._program(wanted, context, verify=True)
+            except CommitRefusedError:
+                return self._program_acceptable(wanted, context)
 
     def _with_substitutes(self, built: ServicesRules) -> ServicesRules:
         """``built`` with refused rules replaced by what the kernel holds of their Services."""

@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 5
 _LONGEST_PAUSE_SECONDS: Final = 1.0
+_LARGE: Final = 5000
+"""Rules; their entries take some megabytes."""
 
 _NOTHING: Final = EncodedTable({}, {}, ())
 
@@ -52,6 +54,11 @@ class ApplyReport:
     def is_empty(self) -> bool:
         """Whether the kernel's table was left as it was."""
         return not self.changes and not self.repairs
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it needed much more memory for a moment than what stays."""
+        return self.changes.rules + self.repairs.rules > _LARGE
 
 
 class TableApplier:

@@ -44,10 +44,13 @@ class Changes:
     chains_created: int = 0
     chains_deleted: int = 0
 
+    @property
+    def rules(self) -> int:
+        """Rules added or deleted."""
+        return self.rules_added + self.rules_deleted
+
     def __bool__(self) -> bool:
-        return bool(
-            self.rules_added or self.rules_deleted or self.chains_created or self.chains_deleted
-        )
+        return bool(self.rules or self.chains_created or self.chains_deleted)
 
 
 def encode_table(

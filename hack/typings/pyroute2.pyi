@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Self, TypedDict
 
+class NetlinkError(Exception): ...
+
 class AddressMessage(TypedDict):
     attrs: list[tuple[str, str]]
 
