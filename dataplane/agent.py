@@ -10,16 +10,14 @@ from time import monotonic
 from typing import Final
 
 from dataplane.errors import KernelError
-from dataplane.node_ports import local_addresses, node_port_addresses
+from dataplane.node_ports import context_of, interface_addresses
 from dataplane.reports import SyncLog
 from dataplane.schedule import Reason, Schedule
 from dataplane.settings import Settings
 from dataplane.state import Picture
 from dataplane.sync import FamilySync
 from dataplane.sysctls import enable_route_localnet
-from rules.context import FamilyContext, family_context
 from rules.ir import Family
-from rules.model import Node
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +82,7 @@ class Agent:
         for family, sync in self._syncs.items():
             started = monotonic()
             try:
-                context = self._context(picture.node, family)
+                context = context_of(self._settings, picture.node, family, interface_addresses)
                 report = sync.sync(picture.services, context, verify=verify)
             except KernelError as error:
                 failed = True
@@ -101,10 +99,3 @@ class Agent:
         if not self._is_localnet_routed:
             self._is_localnet_routed = True
             enable_route_localnet()
-
-    def _context(self, node: Node, family: Family) -> FamilyContext:
-        settings = self._settings
-        if not settings.options.restrict_node_ports:
-            return family_context(settings.options, node, family)
-        addresses = node_port_addresses(settings.node_port_addresses, node, local_addresses())
-        return family_context(settings.options, node, family, addresses)

@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping
 from enum import Enum
 
-from dataplane.node_ports import node_port_addresses
+from dataplane.node_ports import context_of
 from dataplane.settings import Settings
 from dataplane.state import Picture
 from rules.build import build
 from rules.check import check_tables
-from rules.context import family_context
 from rules.ir import Family, Tables
 from rules.jsonform import json_families
 from rules.listing import list_tables
@@ -35,9 +34,8 @@ def desired_tables(
     Node ports on restricted addresses are those of the Node object: a dry run has no interfaces.
     """
     node = picture.node
-    addresses = node_port_addresses(settings.node_port_addresses, node, node.addresses)
     tables = {
-        family: build(picture.services, family_context(settings.options, node, family, addresses))
+        family: build(picture.services, context_of(settings, node, family, lambda: node.addresses))
         for family in families
     }
     for family_tables in tables.values():

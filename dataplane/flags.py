@@ -12,8 +12,7 @@ from typing import Any, Final, TypedDict, TypeVar, Unpack
 import click
 import durationpy
 
-from dataplane.node_ports import PRIMARY
-from dataplane.settings import Settings, SourceSettings, SyncSettings
+from dataplane.settings import PRIMARY, Settings, SourceSettings, SyncSettings
 from rules.addresses import family_of
 from rules.context import DetectLocalMode, ProxyOptions
 
@@ -231,7 +230,6 @@ def decode_settings(*, tcp_be_liberal: bool = False, **flags: Unpack[FlagValues]
         bridge_interface=flags["pod_bridge_interface"],
         interface_name_prefix=flags["pod_interface_name_prefix"],
         localhost_node_ports=flags["iptables_localhost_nodeports"],
-        restrict_node_ports=_restricts(flags["nodeport_addresses"]),
         strict_source_ranges=flags["strict_source_ranges"],
         drop_invalid=not tcp_be_liberal,
     )
@@ -255,11 +253,6 @@ def decode_settings(*, tcp_be_liberal: bool = False, **flags: Unpack[FlagValues]
             sync_period_seconds=_positive(flags["iptables_sync_period"], "--iptables-sync-period"),
         ),
     )
-
-
-def _restricts(networks: tuple[str, ...]) -> bool:
-    """Whether some address is left out: a /0 of each family named allows all of that family."""
-    return bool(networks) and not all(network.endswith("/0") for network in networks)
 
 
 def _positive(seconds: float, flag: str) -> float:

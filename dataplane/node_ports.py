@@ -3,37 +3,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import ip_address
-from typing import Final
 
 from pyroute2 import IPRoute, NetlinkError
 
 from dataplane.errors import KernelError
-from rules.addresses import contains, family_of
+from dataplane.settings import PRIMARY, Settings
+from rules.addresses import contains, of_family
+from rules.context import FamilyContext, family_context
+from rules.ir import Family
 from rules.model import Node
 
-PRIMARY: Final = "primary"
-"""In place of networks: the node's first address of each family, as its Node object has it."""
 
+def context_of(
+    settings: Settings,
+    node: Node,
+    family: Family,
+    local_addresses: Callable[[], Iterable[str]],
+) -> FamilyContext:
+    """What the rules of ``family`` depend on; ``local_addresses`` is asked only if they matter.
 
-def node_port_addresses(
-    allowed: tuple[str, ...], node: Node, local_addresses: Iterable[str]
-) -> tuple[str, ...]:
-    """The addresses that ``allowed`` (networks, or PRIMARY) lets serve node ports."""
+    A family that no network is given for is not restricted, as with kube-proxy.
+    """
+    allowed = settings.node_port_addresses
     if allowed == (PRIMARY,):
-        first_by_family = {family_of(address): address for address in reversed(node.addresses)}
-        return tuple(sorted(first_by_family.values()))
-    return tuple(
-        sorted(
+        addresses = of_family(node.addresses, family)[:1]
+    else:
+        networks = of_family(allowed, family)
+        if not networks or any(network.endswith("/0") for network in networks):
+            return family_context(settings.options, node, family)
+        addresses = tuple(
             address
-            for address in set(local_addresses)
-            if any(contains(network, address) for network in allowed)
+            for address in local_addresses()
+            if any(contains(network, address) for network in networks)
         )
-    )
+    options = replace(settings.options, restrict_node_ports=True)
+    return family_context(options, node, family, addresses)
 
 
-def local_addresses() -> tuple[str, ...]:
+def interface_addresses() -> tuple[str, ...]:
     """All addresses of this network namespace's interfaces, in canonical form.
 
     Raises:

@@ -25,8 +25,9 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
         KernelUnusableError: this machine cannot be programmed.
         SourceError: there is nothing to follow.
     """
+    # First of all: without privileges the lock file cannot be had either, but that is no help.
+    families = usable_families()
     with instance_lock(lock_file):
-        families = usable_families()
         agent = Agent(settings, families)
         state = ClusterState(agent.note_change)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from rules.context import ProxyOptions
+
+PRIMARY: Final = "primary"
+"""In place of networks for node ports: the node's first address of each family."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,5 +45,5 @@ class Settings:
     source: SourceSettings
     options: ProxyOptions = field(default_factory=ProxyOptions)
     node_port_addresses: tuple[str, ...] = ()
-    """Networks, or the one word ``primary``; every local address if empty."""
+    """Networks, or PRIMARY alone; every local address of a family that none is given for."""
     sync: SyncSettings = field(default_factory=SyncSettings)

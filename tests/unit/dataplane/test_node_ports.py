@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where node ports are served, for each form of ``--nodeport-addresses``."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataplane.node_ports import context_of
+from dataplane.settings import PRIMARY, Settings, SourceSettings
+from rules.ir import Family
+from rules.model import Node
+
+NODE = Node("node-a", ("192.168.0.10", "192.168.0.11", "fd00:192:168::10"))
+LOCAL = ("10.0.0.1", "127.0.0.1", "192.168.0.10", "::1", "fd00:192:168::10")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "family", "expected"),
+    [
+        ((), Family.IPV4, None),
+        ((), Family.IPV6, None),
+        (("192.168.0.0/24",), Family.IPV4, ("192.168.0.10",)),
+        (("192.168.0.0/24",), Family.IPV6, None),
+        (("192.168.0.0/24", "127.0.0.0/8"), Family.IPV4, ("127.0.0.1", "192.168.0.10")),
+        (("0.0.0.0/0", "192.168.0.0/24"), Family.IPV4, None),
+        (("fd00::/8", "192.168.0.0/24"), Family.IPV6, ("fd00:192:168::10",)),
+        (("::1/128",), Family.IPV6, ()),
+        (("172.16.0.0/12",), Family.IPV4, ()),
+        ((PRIMARY,), Family.IPV4, ("192.168.0.10",)),
+        ((PRIMARY,), Family.IPV6, ("fd00:192:168::10",)),
+    ],
+)
+def test_addresses_that_serve_node_ports(
+    allowed: tuple[str, ...], family: Family, expected: tuple[str, ...] | None
+) -> None:
+    """Networks choose among the local addresses of their family; None stands for all of them."""
+    settings = Settings(source=SourceSettings(node_name=NODE.name), node_port_addresses=allowed)
+
+    context = context_of(settings, NODE, family, lambda: LOCAL)
+
+    assert context.node_port_addresses == expected
