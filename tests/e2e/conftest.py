@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site for each test. Without root or legacy iptables this fails; nothing is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Host, Lab
+from tests.e2e.site import Site
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Host]:
+    """A machine without links, which is enough to be programmed."""
+    with Lab() as lab:
+        (machine,) = lab.add_hosts("node")
+        yield machine
+
+
+@pytest.fixture
+def site(machine: Host, tmp_path: Path) -> Iterator[Site]:
+    """A node without rules and without manifests; its processes end with the test."""
+    site = Site(machine, tmp_path)
+    yield site
+    machine.end_processes()
+    site.node.wipe()
