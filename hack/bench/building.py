@@ -12,6 +12,7 @@ from bench.place import FAMILY, Place
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import open_table
 from dataplane.kernel.transaction import encode_table, program_all
+from dataplane.memory import many_values
 from rules.build import build
 from rules.ir import Tables
 
@@ -27,14 +28,17 @@ class BuildTimes:
 
 
 def measure_building(shape: Shape, place: Place) -> BuildTimes:
-    """Build and encode everything once; ``place`` has empty tables, which stay empty."""
+    """Build and encode everything once, with the collector at rest as in a sync.
+
+    The tables of ``place`` are empty and stay so.
+    """
     cluster = make_cluster(shape)
     states, context = cluster.states(), cluster.context
     times: list[Sample] = []
-    with timed(times):
+    with many_values(), timed(times):
         tables = build(states, context)
     encoder = ChainEncoder(FAMILY)
-    with place.entered():
+    with place.entered(), many_values():
         warm_up()
         with timed(times):
             encoded = {name: encode_table(encoder, table) for name, table in tables.items()}
