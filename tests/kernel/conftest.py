@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from lab import Host, Lab, NodeLab, node_lab
 
+from lab import Host, Lab, NodeLab, node_lab
 from tests.address_plan import PLANS, AddressPlan
 from tests.kernel.node import KernelNode
 from tests.kernel.traffic import LOCAL_PODS, REMOTE_PODS

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
+
 from lab import NodeLab, Protocol, Refused, Target
 from lab.plan import CLIENT, GATEWAY, NODE
-
 from rules.context import DetectLocalMode
 from rules.model import ServiceState, SlicePort
 from tests.address_plan import AddressPlan

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from lab import NodeLab, Refused, probe, wait_until
 from lab.plan import CLIENT, OTHER_CLIENT
-
 from tests.address_plan import OTHER_NODE, OTHER_ZONE, THIS_NODE, ZONE, AddressPlan
 from tests.builders import local, remote, state
 from tests.kernel.node import KernelNode

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import pytest
+
 from lab import NodeLab, Target
 from lab.plan import CLIENT, NODE
-
 from rules.model import ServiceState, ServiceType, SliceEndpoint, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, local, remote, service_port, state

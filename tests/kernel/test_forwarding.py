@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Final
 
 from lab import NodeLab, TimedOut
-
 from rules.model import ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import local, service_port, state

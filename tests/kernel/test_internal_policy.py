@@ -7,7 +7,6 @@ from typing import Final
 
 from lab import NodeLab
 from lab.plan import NODE
-
 from rules.model import ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, local, remote, service_port, state

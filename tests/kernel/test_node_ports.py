@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from lab import NodeLab, Protocol, Refused, Target, TimedOut
 from lab.plan import GATEWAY, NODE
-
 from rules.ir import TableName
 from rules.model import ServiceState, ServiceType
 from rules.names import KUBELET_FIREWALL

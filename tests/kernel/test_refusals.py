@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import pytest
+
 from lab import NodeLab, Refused, Target, TimedOut, probe
 from lab.plan import NODE
-
 from rules.model import ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, ServiceFields, remote, service_port, state

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from lab import NodeLab, TimedOut
 from lab.plan import CLIENT, OTHER_CLIENT
-
 from rules.model import ServiceState, ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan, other_family
 from tests.builders import NODE_PORT, local, service_port, state

@@ -8,7 +8,6 @@ from typing import Final
 
 from lab import Answered, Host, Outcome, Protocol, Target, probe, probe_times
 from lab.plan import DualStack, Pod
-
 from rules.ir import Family
 from tests.address_plan import IPV4, IPV6, AddressPlan
 
