@@ -2,12 +2,14 @@
 """Random clusters and options, small enough to collide often.
 
 Addresses, names and ports come from short lists, so that slices disagree about an address, Services
-share VIPs, and changes hit what is there.
+share VIPs, and changes hit what is there. Most Services are served and most slices are of use, and
+of one family, or the laws would mostly be tried on nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -37,8 +39,9 @@ from tests.address_plan import (
     AddressPlan,
 )
 
-_SERVICE_KEYS = [ObjectKey(namespace, name) for namespace in ("a", "b") for name in ("x", "y")]
-_SLICE_NAMES = ["s-1", "s-2", "s-3"]
+_SERVICE_KEYS = [ObjectKey("a", "x"), ObjectKey("a", "y"), ObjectKey("b", "x")]
+_T = TypeVar("_T")
+_SLICE_NAMES = ["s-1", "s-2", "s-3", "s-4"]
 _PORT_NAMES = ["http", "dns", "sip"]
 _RANGES = [
     network
@@ -47,6 +50,8 @@ _RANGES = [
 ]
 
 keys = st.sampled_from(_SERVICE_KEYS)
+_usually = st.sampled_from([True, True, True, False])
+_seldom = st.sampled_from([False, False, False, True])
 _policies = st.sampled_from(TrafficPolicy)
 _hints = st.lists(st.sampled_from([ZONE, OTHER_ZONE]), max_size=2, unique=True).map(tuple)
 _nodes = st.lists(st.sampled_from([THIS_NODE, OTHER_NODE]), max_size=1).map(tuple)
@@ -56,9 +61,14 @@ def _some(*choices: str, most: int = 2) -> SearchStrategy[tuple[str, ...]]:
     return st.lists(st.sampled_from(choices), max_size=most, unique=True).map(tuple)
 
 
+def _mostly(usual: _T, *others: _T) -> SearchStrategy[_T]:
+    """``usual`` in at least three of four cases."""
+    return st.sampled_from([usual] * 3 * len(others) + list(others))
+
+
 @st.composite
 def _service_ports(draw: DrawFn) -> tuple[ServicePort, ...]:
-    count = draw(st.integers(0, 2))
+    count = draw(st.sampled_from([1, 2, 1, 2, 0]))
     names = draw(st.permutations(_PORT_NAMES))[:count] if count > 1 else [""] * count
     return tuple(
         ServicePort(
@@ -71,14 +81,16 @@ def _service_ports(draw: DrawFn) -> tuple[ServicePort, ...]:
     )
 
 
-def services(key: SearchStrategy[ObjectKey] = keys) -> SearchStrategy[Service]:
+def services() -> SearchStrategy[Service]:
     """Services of every kind, also those that are not served."""
     return st.builds(
         Service,
-        key=key,
-        type=st.sampled_from(ServiceType),
+        key=keys,
+        type=_mostly(ServiceType.LOAD_BALANCER, *ServiceType),
         ports=_service_ports(),
-        cluster_ips=_some(IPV4.cluster_ip, IPV6.cluster_ip, IPV4.other_cluster_ip),
+        cluster_ips=_mostly(
+            (IPV4.cluster_ip, IPV6.cluster_ip), (IPV6.other_cluster_ip,), (IPV4.cluster_ip,), ()
+        ),
         external_ips=_some(IPV4.external_ip, IPV6.external_ip),
         ingress_ips=_some(IPV4.ingress_ip, IPV6.ingress_ip, IPV4.other_ingress_ip),
         source_ranges=_some(*_RANGES),
@@ -86,7 +98,7 @@ def services(key: SearchStrategy[ObjectKey] = keys) -> SearchStrategy[Service]:
         external_traffic_policy=_policies,
         affinity_seconds=st.sampled_from([None, 60, 10800]),
         health_check_node_port=st.sampled_from([0, 32000]),
-        proxy_name=st.sampled_from(["", "", "", "another-proxy"]),
+        proxy_name=_mostly("", "another-proxy"),
     )
 
 
@@ -96,28 +108,29 @@ def _endpoints(plan: AddressPlan) -> SearchStrategy[tuple[SliceEndpoint, ...]]:
         SliceEndpoint,
         address=st.sampled_from(addresses),
         node_name=st.sampled_from([THIS_NODE, OTHER_NODE, ""]),
-        ready=st.booleans(),
-        serving=st.booleans(),
-        terminating=st.booleans(),
+        ready=_usually,
+        serving=_usually,
+        terminating=_seldom,
         zone_hints=_hints,
         node_hints=_nodes,
     )
-    return st.lists(endpoint, max_size=5).map(tuple)
+    return st.lists(endpoint, min_size=1, max_size=5).map(tuple)
 
 
 @st.composite
-def slices(draw: DrawFn) -> EndpointSlice:
+def slices(draw: DrawFn, owners: SearchStrategy[ObjectKey] = keys) -> EndpointSlice:
     """Slices of either family, of Services that may not exist."""
-    plan = draw(st.sampled_from(PLANS))
-    owner = draw(keys)
-    names = draw(st.lists(st.sampled_from(["", *_PORT_NAMES]), max_size=3, unique=True))
+    plan = draw(_mostly(IPV4, IPV6))
+    owner = draw(owners)
+    all_names = ("", *_PORT_NAMES)
+    names = draw(_mostly(all_names, (), ("",), _PORT_NAMES[:2]))
     numbers = st.sampled_from([80, 8080])
     return EndpointSlice(
         ObjectKey(owner.namespace, draw(st.sampled_from(_SLICE_NAMES))),
         owner,
         plan.family,
         tuple(SlicePort(name, draw(numbers)) for name in names),
-        draw(_endpoints(plan)),
+        draw(st.one_of(_endpoints(plan), _endpoints(plan), _endpoints(plan), st.just(()))),
     )
 
 
@@ -138,19 +151,18 @@ class Cluster:
         }
 
 
-def clusters() -> SearchStrategy[Cluster]:
-    """Some Services and slices."""
-    return st.builds(
-        lambda some_services, some_slices: Cluster(
-            {one.key: one for one in some_services}, {one.key: one for one in some_slices}
-        ),
-        st.lists(services(), max_size=4),
-        st.lists(slices(), max_size=6),
-    )
+@st.composite
+def clusters(draw: DrawFn) -> Cluster:
+    """Services with slices of their own, and some slices that may be anybody's."""
+    some_services = draw(st.lists(services(), max_size=3, unique_by=lambda one: one.key))
+    some_slices = draw(st.lists(slices(), max_size=3))
+    for service in some_services:
+        some_slices += draw(st.lists(slices(st.just(service.key)), min_size=1, max_size=3))
+    return Cluster({one.key: one for one in some_services}, {one.key: one for one in some_slices})
 
 
 @st.composite
-def contexts(draw: DrawFn, family: Family | None = None) -> FamilyContext:
+def contexts(draw: DrawFn) -> FamilyContext:
     """Any combination of options, on a node with addresses of both families."""
     options = draw(
         st.builds(
@@ -170,4 +182,4 @@ def contexts(draw: DrawFn, family: Family | None = None) -> FamilyContext:
     addresses = (IPV4.node_ip, IPV6.node_ip)
     node = Node(THIS_NODE, addresses, (IPV4.node_cidr,), zone=draw(st.sampled_from(["", ZONE])))
     local = draw(_some(*addresses, IPV4.loopback, IPV6.loopback, most=4))
-    return family_context(options, node, family or draw(st.sampled_from(Family)), local)
+    return family_context(options, node, draw(_mostly(Family.IPV4, Family.IPV6)), local)

@@ -116,6 +116,21 @@ def test_of_two_entries_for_one_address_the_one_that_is_not_terminating_wins(
         assert not endpoint.state.terminating
 
 
+@pytest.mark.parametrize(
+    "rival", [{"serving": False}, {"ready": False}, {"zone_hints": (OTHER_ZONE,)}], ids=str
+)
+def test_which_of_two_like_entries_wins_does_not_depend_on_their_order(
+    plan: AddressPlan, rival: PodFields
+) -> None:
+    """Slices that disagree about an address give the same rules however they are learned."""
+    entries = (local(plan.local_pod), local(plan.local_pod, **rival))
+    first, second = (
+        _usable(plan, service(plan), endpoint_slice(plan, *order))
+        for order in permutations(entries)
+    )
+    assert first == second
+
+
 def test_an_endpoint_is_local_if_its_node_is_this_one(plan: AddressPlan) -> None:
     """Endpoints of other nodes, and of no node, are not."""
     nowhere = SliceEndpoint(plan.other_remote_pod)
