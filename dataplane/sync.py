@@ -12,7 +12,7 @@ from dataplane.kernel.applier import ApplyReport, TableApplier
 from dataplane.memory import many_values, return_free_memory
 from rules.build import ServiceBuilder, ServicesRules, compose
 from rules.context import FamilyContext
-from rules.ir import Family, TableName
+from rules.ir import Family, TableName, Tables
 from rules.model import ObjectKey, ServiceState
 from rules.service import ServiceRules
 
@@ -41,6 +41,7 @@ class FamilySync:
         }
         self._builder: ServiceBuilder | None = None
         self._committed: ServicesRules = {}
+        self._composed: tuple[ServicesRules, FamilyContext, Tables] | None = None
         self._set_aside: dict[ObjectKey, tuple[ServiceRules, str]] = {}
 
     def sync(
@@ -105,13 +106,20 @@ class FamilySync:
     def _program(
         self, services: ServicesRules, context: FamilyContext, *, verify: bool = False
     ) -> Mapping[TableName, ApplyReport]:
-        tables = compose(services, context)
+        tables = self._compose(services, context)
         reports = {
             table: self._appliers[table].apply(tables[table], verify=verify)
             for table in _TABLE_ORDER
         }
         self._committed = services
         return reports
+
+    def _compose(self, services: ServicesRules, context: FamilyContext) -> Tables:
+        """The tables; the same objects as before if nothing changed, which nobody has to compare."""
+        known = self._composed
+        if known is None or known[0] is not services or known[1] != context:
+            known = self._composed = (services, context, compose(services, context))
+        return known[2]
 
     def _program_acceptable(
         self, wanted: ServicesRules, context: FamilyContext

@@ -26,6 +26,7 @@ class ServiceBuilder:
         self._context = context
         self._built: dict[ObjectKey, tuple[ServiceState, ServiceRules]] = {}
         self._broken: dict[ObjectKey, str] = {}
+        self._result: ServicesRules = {}
 
     @property
     def broken(self) -> Mapping[ObjectKey, str]:
@@ -40,9 +41,14 @@ class ServiceBuilder:
     def build(self, states: Mapping[ObjectKey, ServiceState]) -> ServicesRules:
         """The rules of all Services in ``states``, sorted by name.
 
-        Only those are rebuilt whose state is another object than last time.
+        Only those are rebuilt whose state is another object than last time; if there are none, the
+        result is the same object, too.
         """
         built = self._built
+        if len(built) == len(states) and all(
+            key in built and built[key][0] is state for key, state in states.items()
+        ):
+            return self._result
         self._built = {}
         for key in sorted(states):
             state = states[key]
@@ -51,7 +57,10 @@ class ServiceBuilder:
                 known = state, self._build(key, state, known[1] if known else NO_RULES)
             self._built[key] = known
         self._broken = {key: why for key, why in self._broken.items() if key in states}
-        return {key: rules for key, (_, rules) in self._built.items() if rules is not NO_RULES}
+        self._result = {
+            key: rules for key, (_, rules) in self._built.items() if rules is not NO_RULES
+        }
+        return self._result
 
     def _build(self, key: ObjectKey, state: ServiceState, before: ServiceRules) -> ServiceRules:
         """The rules of one Service; those from ``before`` if the new ones are broken."""

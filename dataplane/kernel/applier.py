@@ -19,6 +19,7 @@ from tenacity import (
 from dataplane.errors import ConflictError
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import open_table
+from dataplane.kernel.snapshot import Snapshot, take_snapshot
 from dataplane.kernel.table_info import TableInfo, table_info
 from dataplane.kernel.transaction import (
     Changes,
@@ -71,6 +72,7 @@ class TableApplier:
         self._encoder = ChainEncoder(family)
         self._applied: Table | None = None
         self._info: TableInfo | None = None
+        self._verified: Snapshot | None = None
 
     def apply(self, desired: Table, *, verify: bool = False) -> ApplyReport:
         """Make the kernel's table as desired.
@@ -90,7 +92,9 @@ class TableApplier:
         if applied is None:
             return self._apply_first(desired)
         changed, stale = _difference(applied, desired)
-        suspicious = verify or table_info(self._family, self._table) != self._info
+        suspicious = table_info(self._family, self._table) != self._info or (
+            verify and not (self._verified and self._verified.is_current())
+        )
         if not suspicious and not changed and not stale and applied.hooks == desired.hooks:
             return ApplyReport(Changes(), Changes())
         known = encode_table(self._encoder, applied) if suspicious else None
@@ -141,9 +145,17 @@ class TableApplier:
                 changes = program_some(handle, wanted, stale)
                 if repairs or changes:
                     handle.commit()
-                self._info = table_info(self._family, self._table)
+                self._remember(is_all_compared=known is not None, is_changed=bool(changes))
                 return ApplyReport(changes, repairs)
         raise AssertionError  # tenacity re-raises the last error
+
+    def _remember(self, *, is_all_compared: bool, is_changed: bool) -> None:
+        """Note, still under the lock, how we leave the table."""
+        self._info = table_info(self._family, self._table)
+        if is_all_compared and self._applied is not None:
+            self._verified = take_snapshot(self._family, self._table, self._info)
+        elif is_changed:
+            self._verified = None
 
     @staticmethod
     def _attempts() -> Retrying:
@@ -166,6 +178,8 @@ def _without_shared(table: Table) -> Table:
 
 def _difference(applied: Table, desired: Table) -> tuple[list[str], list[str]]:
     """Names of the chains that are new or other than before, and of those no longer wanted."""
+    if applied is desired:
+        return [], []
     before = applied.chains
     # Unchanged services keep the very objects of their rules: most need no more than a look.
     changed = [

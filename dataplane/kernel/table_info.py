@@ -41,19 +41,30 @@ def table_info(family: Family, table: TableName) -> TableInfo:
     Raises:
         KernelUnusableError: no such table here, no legacy xtables, or no privilege.
     """
-    address_family, level = _SOCKETS[family]
     buffer = ctypes.create_string_buffer(table.value.encode(), _INFO_SIZE)
-    size = ctypes.c_uint(_INFO_SIZE)
-    try:
-        with socket.socket(address_family, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
-            failed = _libc.getsockopt(sock.fileno(), level, _GET_INFO, buffer, ctypes.byref(size))
-            number = ctypes.get_errno()
-    except OSError as error:
-        raise KernelUnusableError(f"cannot open a raw {family.value} socket: {error}") from error
-    if failed:
+    number = table_option(family, _GET_INFO, buffer)
+    if number:
         raise KernelUnusableError(
             f"cannot ask for the {family.value} table {table.value}: {os.strerror(number)}"
         )
     entries = ctypes.c_uint.from_buffer(buffer, _ENTRIES_OFFSET).value
-    table_size = ctypes.c_uint.from_buffer(buffer, _ENTRIES_OFFSET + 4).value
-    return TableInfo(entries, table_size)
+    size = ctypes.c_uint.from_buffer(buffer, _ENTRIES_OFFSET + 4).value
+    return TableInfo(entries, size)
+
+
+def table_option(family: Family, option: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
+    """Let the kernel answer the question in ``buffer`` in place; returns 0 or an errno.
+
+    Python's own getsockopt neither sends a question nor takes a long answer.
+
+    Raises:
+        KernelUnusableError: no raw socket can be opened.
+    """
+    address_family, level = _SOCKETS[family]
+    size = ctypes.c_uint(len(buffer))
+    try:
+        with socket.socket(address_family, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
+            failed = _libc.getsockopt(sock.fileno(), level, option, buffer, ctypes.byref(size))
+            return ctypes.get_errno() if failed else 0
+    except OSError as error:
+        raise KernelUnusableError(f"cannot open a raw {family.value} socket: {error}") from error
