@@ -115,7 +115,7 @@ class FamilySync:
         return reports
 
     def _compose(self, services: ServicesRules, context: FamilyContext) -> Tables:
-        """The tables; the same objects as before if nothing changed, which nobody has to compare."""
+        """The tables; the same objects as before if nothing changed: nobody has to compare them."""
         known = self._composed
         if known is None or known[0] is not services or known[1] != context:
             known = self._composed = (services, context, compose(services, context))
