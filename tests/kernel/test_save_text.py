@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from lab import Host, Lab
 
+from lab import Host, Lab
 from rules.build import build
 from rules.context import FamilyContext
 from rules.ir import (
