@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 from dataplane.agent import Agent
@@ -12,6 +13,8 @@ from dataplane.instance_lock import instance_lock
 from dataplane.kernel.libiptc import usable_families
 from dataplane.picture import open_source
 from dataplane.settings import Settings
+from dataplane.sources.base import LoggingObserver, Source
+from dataplane.sources.interface_addresses import InterfaceAddressSource
 from dataplane.state import ClusterState
 
 _log = logging.getLogger(__name__)
@@ -32,15 +35,17 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
         state = ClusterState(agent.note_change)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: agent.stop())
-        source = open_source(settings.source, state)
-        source.start()
-        try:
+        sources: list[Source] = [open_source(settings.source, state)]
+        if settings.node_port_addresses:
+            sources.append(InterfaceAddressSource(agent.note_change, LoggingObserver()))
+        with ExitStack() as started:
+            for source in sources:
+                source.start()
+                started.callback(source.stop)
             _log.info(
                 "programming %s for node %s",
                 " and ".join(family.value for family in families),
                 settings.source.node_name,
             )
             agent.run(state.picture)
-        finally:
-            source.stop()
         _log.info("stopped; the rules stay in place")
