@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of our time passes in which call of libiptc; the rest is our own code.
 
-libiptc reads a table in init and writes it in commit, and nowhere else: counting these two calls
-shows whether the kernel's tables were touched at all.
+A table is read by libiptc's init and by snapshots, and written by libiptc's commit, and nowhere
+else: counting these calls shows whether the kernel's tables were touched at all.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from time import perf_counter
 from typing import Any
 
 from bench.place import FAMILY
+from dataplane.kernel import snapshot
 from dataplane.kernel.libiptc import _library
 
-READ, EDIT, COMMIT, FREE, REST = "read (init)", "edit in memory", "commit", "free", "our own code"
+READ, EDIT, COMMIT, FREE, REST = "read", "edit in memory", "commit", "free", "our own code"
 PHASES = (READ, EDIT, COMMIT, FREE, REST)
 _CALLS = {"init": READ, "commit": COMMIT, "free": FREE}
 
 
 @dataclass(slots=True)
 class CallTimes:
-    """Calls of libiptc by phase since the last :meth:`clear`."""
+    """Calls by phase since the last :meth:`clear`."""
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     count: Counter[str] = field(default_factory=Counter)
@@ -40,14 +41,15 @@ class CallTimes:
 
 
 def instrument() -> CallTimes:
-    """Time all calls of libiptc from now on, which makes each a little slower.
+    """Time all of these calls from now on, which makes each a little slower.
 
-    Only the kernel module's own bindings see every call, so it is these that are replaced.
+    Only the agent's own bindings see every call, so it is these that are replaced.
     """
     times = CallTimes()
     library = _library(FAMILY)
-    for name, function in vars(library).items():
-        setattr(library, name, _timed(function, _CALLS.get(name, EDIT), times))
+    calls = [(library, name, _CALLS.get(name, EDIT)) for name in vars(library)]
+    for owner, name, phase in (*calls, (snapshot, "table_option", READ)):
+        setattr(owner, name, _timed(getattr(owner, name), phase, times))
     return times
 
 

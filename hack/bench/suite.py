@@ -137,5 +137,6 @@ def _steady_rows(times: SteadyTimes) -> tuple[Row, ...]:
             limits.ONE_CHANGE_RATIO,
         ),
         Row("sync with nothing to do", Series.of(times.idle), peer, limits.NOTHING_TO_DO_RATIO),
-        Row("sync that verifies all rules", Series.of(times.verify), peer),
+        Row("sync that verifies, after a change", Series.of(times.verify), peer),
+        Row("sync that verifies again", Series.of(times.verify_again), peer),
     )
