@@ -11,6 +11,7 @@ from pathlib import Path
 from dataplane.agent import Agent
 from dataplane.instance_lock import instance_lock
 from dataplane.kernel.libiptc import usable_families
+from dataplane.kernel.other_variant import nft_findings
 from dataplane.picture import open_source
 from dataplane.settings import Settings
 from dataplane.sources.base import LoggingObserver, Source
@@ -31,6 +32,9 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
     # First of all: without privileges the lock file cannot be had either, but that is no help.
     families = usable_families()
     with instance_lock(lock_file):
+        for family in families:
+            for finding in nft_findings(family):
+                _log.warning("%s", finding)
         agent = Agent(settings, families)
         state = ClusterState(agent.note_change)
         for number in (signal.SIGTERM, signal.SIGINT):

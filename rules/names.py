@@ -37,6 +37,10 @@ SERVICE_PREFIXES: Final = (
 )
 """Chains of nat that belong to one service port or endpoint."""
 
+_LEFT_BY_KUBE_PROXY: Final = ("KUBE-XLB-", "KUBE-PROXY-CANARY")
+"""Chains of kube-proxy that have no place in our layout: local external traffic until 1.22, and the
+one by whose absence it notices that a table was flushed."""
+
 MAX_LENGTH: Final = 28
 """XT_EXTENSION_MAXNAMELEN (29) less the NUL; libiptc cuts longer names without a word."""
 
@@ -49,6 +53,14 @@ _BASE32_PAIRS: Final = tuple(
     for second in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 )
 """Ten bits at a time: base64.b32encode takes four times as long, once per endpoint."""
+
+
+def is_obsolete_unless_wanted(chain: str) -> bool:
+    """Whether ``chain`` was made for one service port or endpoint, by us or by kube-proxy.
+
+    Such a chain goes when nobody wants it any more, whoever made it.
+    """
+    return chain.startswith((*SERVICE_PREFIXES, *_LEFT_BY_KUBE_PROXY))
 
 
 def service_port_name(namespace: str, service: str, port: str) -> str:

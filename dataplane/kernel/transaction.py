@@ -125,7 +125,7 @@ def remove_all(handle: TableHandle, table: EncodedTable) -> Changes:
 
 def is_stale(chain: str, wanted: Collection[str]) -> bool:
     """Whether a chain was made for a service port or endpoint that is no more."""
-    return chain.startswith(names.SERVICE_PREFIXES) and chain not in wanted
+    return chain not in wanted and names.is_obsolete_unless_wanted(chain)
 
 
 def _edit(handle: TableHandle, chain: str, steps: Iterable[Edit[bytes]], changes: Changes) -> None:

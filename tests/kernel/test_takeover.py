@@ -112,6 +112,23 @@ def test_chains_of_another_release_are_taken_over(lone_node: KernelNode, plan: A
     assert lone_node.contents(plan) == expected
 
 
+@pytest.mark.parametrize("left", ["KUBE-XLB-LOLE4ISW44XBNF3G", "KUBE-PROXY-CANARY"])
+def test_chains_that_only_kube_proxy_has_are_removed(
+    lone_node: KernelNode, plan: AddressPlan, left: str
+) -> None:
+    """What kube-proxy left and our layout does not have goes; kubelet's own chains stay."""
+    lone_node.program(plan, _web(plan, plan.local_pod))
+    lone_node.iptables(plan, "-t", "nat", "-N", "KUBE-KUBELET-CANARY")
+    expected = lone_node.contents(plan)
+    lone_node.iptables(plan, "-t", "nat", "-N", left)
+    lone_node.iptables(plan, "-t", "nat", "-A", names.NODE_PORTS, "-j", left)
+    lone_node.restart_agent()
+
+    lone_node.program(plan, _web(plan, plan.local_pod))
+
+    assert lone_node.contents(plan) == expected
+
+
 def test_a_stale_chain_in_foreign_use_is_reported_and_kept(
     lone_node: KernelNode, plan: AddressPlan, caplog: pytest.LogCaptureFixture
 ) -> None:
