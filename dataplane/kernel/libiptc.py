@@ -140,6 +140,16 @@ class TableHandle:
             pointer = library.next_rule(pointer, handle)
         return found
 
+    def count(self, chain: str) -> int:
+        """How many entries a chain has."""
+        library, handle = self._library, self._handle
+        number = 0
+        pointer = library.first_rule(chain.encode(), handle)
+        while pointer is not None:
+            number += 1
+            pointer = library.next_rule(pointer, handle)
+        return number
+
     def create_chain(self, chain: str) -> None:
         """Add an empty chain."""
         if not self._library.create_chain(chain.encode(), self._handle):
@@ -256,8 +266,8 @@ def _library(family: Family) -> _Library:
     except Exception as error:
         # It raises whatever its ctypes calls trip over: AttributeError, TypeError, OSError...
         raise KernelUnusableError(
-            "python-iptables cannot load its libraries; install libip4tc2, libip6tc2 and "
-            f"libxtables12 ({type(error).__name__}: {error})"
+            f"python-iptables cannot be loaded ({type(error).__name__}: {error}); it needs the "
+            "libraries libip4tc2, libip6tc2 and libxtables12, installed and readable"
         ) from error
     finally:
         if is_ours:

@@ -141,6 +141,7 @@ def _edit(handle: TableHandle, chain: str, steps: Iterable[Edit[bytes]], changes
 def _delete(handle: TableHandle, chains: Sequence[str], changes: Changes) -> None:
     """Delete chains; one that a rule of somebody else jumps to stays, empty."""
     for chain in chains:
+        changes.rules_deleted += handle.count(chain)
         handle.flush_chain(chain)
     for chain in chains:
         try:
