@@ -11,7 +11,7 @@ import pytest
 from lab import Host, Lab, NodeLab, node_lab
 from tests.address_plan import PLANS, AddressPlan
 from tests.kernel.node import KernelNode
-from tests.kernel.traffic import LOCAL_PODS, REMOTE_PODS
+from tests.kernel.traffic import LOCAL_PODS, OTHER_LOCAL, REMOTE_PODS
 
 _POD_PORT: Final = 80
 
@@ -32,6 +32,25 @@ def machines() -> Iterator[NodeLab]:
         machines.node.set_sysctl("net.ipv6.icmp.ratelimit", "0")
         machines.serve(_POD_PORT)
         yield machines
+
+
+@pytest.fixture(scope="module")
+def owner_of_virtual_addresses(machines: NodeLab) -> None:
+    """A pod to which the node routes virtual addresses, and which answers there.
+
+    So silence and refusals are the rules' doing: what they let through untranslated is answered.
+    """
+    owner = machines.pods[OTHER_LOCAL.name]
+    found = [
+        (address, plan)
+        for plan in PLANS
+        for address in (plan.cluster_ip, plan.external_ip, plan.ingress_ip)
+    ]
+    for address, plan in found:
+        owner.ip(f"address add {plan.host(address)} dev lo nodad")
+        device = f"veth-{OTHER_LOCAL.name}"
+        machines.node.ip(f"route add {address} dev {device} onlink via {plan.other_local_pod}")
+    machines.lab.serve(owner, _POD_PORT, addresses=[address for address, _ in found])
 
 
 @pytest.fixture

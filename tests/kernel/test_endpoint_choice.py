@@ -19,7 +19,7 @@ from tests.kernel.traffic import (
     tcp,
 )
 
-_MANY = 200
+_MANY = 400
 _SOME = 12
 """So many answers by one of four pods are no coincidence: the odds are 1 to 4 million."""
 
@@ -35,8 +35,8 @@ def test_connections_spread_evenly(node: KernelNode, machines: NodeLab, plan: Ad
     shares = answers_by_pod(_MANY, machines.client, tcp(plan.cluster_ip))
 
     assert set(shares) == {LOCAL.name, OTHER_LOCAL.name, REMOTE.name, OTHER_REMOTE.name}
-    assert min(shares.values()) >= 19
-    assert max(shares.values()) <= 81
+    assert min(shares.values()) >= 57
+    assert max(shares.values()) <= 143
 
 
 def test_affinity_keeps_a_client_at_one_endpoint(

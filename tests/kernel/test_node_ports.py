@@ -10,7 +10,7 @@ import pytest
 from lab import NodeLab, Protocol, Refused, Target, TimedOut
 from lab.plan import GATEWAY, NODE
 from rules.ir import TableName
-from rules.model import ServiceState, ServiceType
+from rules.model import ServiceState, ServiceType, TrafficPolicy
 from rules.names import KUBELET_FIREWALL
 from tests.address_plan import IPV4, IPV6, AddressPlan
 from tests.builders import NODE_PORT, local, service_port, state
@@ -28,9 +28,16 @@ def routed_loopback(machines: NodeLab) -> Iterator[None]:
     machines.node.set_sysctl(_ROUTE_LOCALNET, "0")
 
 
-def _node_port_service(plan: AddressPlan, address: str, *, protocol: str = "tcp") -> ServiceState:
+def _node_port_service(
+    plan: AddressPlan,
+    address: str,
+    *,
+    protocol: str = "tcp",
+    policy: TrafficPolicy = TrafficPolicy.CLUSTER,
+) -> ServiceState:
     port = service_port(protocol=protocol, node_port=NODE_PORT)
-    return state(plan, local(address), type=ServiceType.NODE_PORT, ports=(port,))
+    kind = ServiceType.NODE_PORT
+    return state(plan, local(address), type=kind, ports=(port,), external_traffic_policy=policy)
 
 
 @pytest.mark.parametrize("protocol", Protocol)
@@ -84,10 +91,13 @@ def test_a_node_port_is_not_served_on_virtual_addresses(
 
 
 @pytest.mark.usefixtures("routed_loopback")
+@pytest.mark.parametrize("policy", TrafficPolicy)
 @pytest.mark.parametrize("pod", [IPV4.local_pod, IPV4.remote_pod])
-def test_localhost_serves_node_ports(node: KernelNode, machines: NodeLab, pod: str) -> None:
-    """On the node itself 127.0.0.1 leads to the endpoint, wherever it is."""
-    node.program(IPV4, _node_port_service(IPV4, pod))
+def test_localhost_serves_node_ports(
+    node: KernelNode, machines: NodeLab, pod: str, policy: TrafficPolicy
+) -> None:
+    """On the node itself 127.0.0.1 leads to the endpoint, wherever it is, under both policies."""
+    node.program(IPV4, _node_port_service(IPV4, pod, policy=policy))
 
     outcome = answer(machines.node, tcp("127.0.0.1", NODE_PORT))
 

@@ -25,6 +25,8 @@ _WAYS_IN: Final[Mapping[str, _Address]] = {
     "node port": lambda plan: udp(plan.node_ip, NODE_PORT),
 }
 
+pytestmark = pytest.mark.usefixtures("owner_of_virtual_addresses")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _process_on_the_node_port(machines: NodeLab) -> None:

@@ -15,6 +15,8 @@ from tests.builders import NODE_PORT, local, service_port, state
 from tests.kernel.node import KernelNode
 from tests.kernel.traffic import LOCAL, answer, if_dropped, of, tcp
 
+pytestmark = pytest.mark.usefixtures("owner_of_virtual_addresses")
+
 
 @pytest.fixture
 def vip_on_the_node(machines: NodeLab, plan: AddressPlan) -> Iterator[None]:
@@ -64,13 +66,24 @@ def test_other_ways_to_the_service_stay_open(
 
 def test_pods_need_a_range_too(node: KernelNode, machines: NodeLab, plan: AddressPlan) -> None:
     """A pod outside the ranges gets nothing; with the pods' network among them it is answered."""
-    pod, target = machines.pods["local-2"], tcp(plan.ingress_ip)
+    pod, target = machines.pods[LOCAL.name], tcp(plan.ingress_ip)
     node.program(plan, _firewalled(plan, plan.node_network))
     assert if_dropped(pod, target) == TimedOut()
 
     node.program(plan, _firewalled(plan, plan.node_network, plan.cluster_cidr))
 
     assert answer(pod, target).by == LOCAL.name
+
+
+def test_the_node_needs_a_range_too(node: KernelNode, machines: NodeLab, plan: AddressPlan) -> None:
+    """A process on the node gets nothing unless a range holds the node's own address."""
+    target = tcp(plan.ingress_ip)
+    node.program(plan, _firewalled(plan, plan.host(of(plan, CLIENT))))
+    assert if_dropped(machines.node, target, source=plan.node_ip) == TimedOut()
+
+    node.program(plan, _firewalled(plan, plan.host(plan.node_ip)))
+
+    assert answer(machines.node, target, source=plan.node_ip).by == LOCAL.name
 
 
 @pytest.mark.usefixtures("vip_on_the_node")
