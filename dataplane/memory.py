@@ -23,15 +23,16 @@ def many_values() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()
 
 
-def return_free_memory() -> None:
-    """Give the system back what a large transaction needed for a moment.
+def settle() -> None:
+    """After a large transaction: keep what stays, give back what was needed for a moment.
 
-    The allocator keeps it otherwise: three times what the process holds for good.
+    What stays is hidden from the collector, which would look at it again and again. What is free is
+    given back to the system: the allocator keeps it otherwise, three times what the process holds.
     """
+    gc.freeze()
     trim = getattr(_libc, "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -9,7 +9,7 @@ from typing import Final
 
 from dataplane.errors import CommitRefusedError
 from dataplane.kernel.applier import ApplyReport, TableApplier
-from dataplane.memory import many_values, return_free_memory
+from dataplane.memory import many_values, settle
 from rules.build import ServiceBuilder, ServicesRules, compose
 from rules.context import FamilyContext
 from rules.ir import Family, TableName, Tables
@@ -69,8 +69,8 @@ class FamilySync:
             reports = self._program_or_set_aside(
                 self._with_substitutes(built), context, verify=verify
             )
-        if any(report.is_large for report in reports.values()):
-            return_free_memory()
+            if any(report.is_large for report in reports.values()):
+                settle()
         refused = {key: reason for key, (_, reason) in self._set_aside.items()}
         return FamilyReport(
             reports,

@@ -16,8 +16,10 @@ How it reads, in the order of the data's way:
 - :mod:`rules.static`: the rules that stand whatever the Services are.
 - :mod:`rules.build`: all of them as tables, rebuilding only what changed.
 - :mod:`rules.check`: the structural invariants of a finished rule set.
+- :mod:`rules.chain_groups`: which chains differ from before.
 - :mod:`rules.diff`: the fewest edits from one chain to another.
 - :mod:`rules.text`, :mod:`rules.listing`, :mod:`rules.jsonform`: rules as ``iptables-save`` and
   ``iptables -nvL`` print them, and as JSON.
-- :mod:`rules.names`, :mod:`rules.ir`: the vocabulary of chains and rules that all of them share.
+- :mod:`rules.names`, :mod:`rules.ir`, :mod:`rules.patterns`: the vocabulary of chains and rules
+  that all of them share.
 """

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from itertools import chain
 
 from rules import names, static
+from rules.chain_groups import GroupedChains
 from rules.check import BrokenRulesError, check_service
 from rules.context import FamilyContext
 from rules.ir import Rules, Table, TableName, Tables
@@ -14,6 +15,9 @@ from rules.model import ObjectKey, ServiceState
 from rules.service import NO_RULES, ServiceRules, build_service
 
 ServicesRules = Mapping[ObjectKey, ServiceRules]
+
+_FIXED = ObjectKey("", "")
+"""In place of a Service: the group of chains that are always there."""
 
 
 class ServiceBuilder:
@@ -88,19 +92,21 @@ def build(states: Mapping[ObjectKey, ServiceState], context: FamilyContext) -> T
 
 
 def _nat_table(services: ServicesRules, context: FamilyContext) -> Table:
-    chains: dict[str, Rules] = dict(static.nat_chains(context))
-    chains[names.SERVICES] = tuple(
+    fixed: dict[str, Rules] = dict(static.nat_chains(context))
+    fixed[names.SERVICES] = tuple(
         chain(
             chain.from_iterable(rules.nat_services for rules in services.values()),
             static.node_port_jumps(context),
         )
     )
-    chains[names.NODE_PORTS] = tuple(
+    fixed[names.NODE_PORTS] = tuple(
         chain.from_iterable(rules.nat_node_ports for rules in services.values())
     )
-    for rules in services.values():
-        chains.update(rules.chains)
-    return Table(TableName.NAT, chains, static.NAT_HOOKS)
+    groups: dict[Hashable, Mapping[str, Rules]] = {
+        key: rules.chains for key, rules in services.items()
+    }
+    groups[_FIXED] = fixed
+    return Table(TableName.NAT, GroupedChains(groups), static.NAT_HOOKS)
 
 
 def _filter_table(services: ServicesRules, context: FamilyContext) -> Table:

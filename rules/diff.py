@@ -28,6 +28,8 @@ def edits(old: Sequence[Value], new: Sequence[Value]) -> list[Edit[Value]]:
     The number of steps is the smallest possible if no value stands twice in a sequence, as in
     chains. Takes O(n log n).
     """
+    if list(old) == list(new):
+        return []
     kept = _kept_positions(old, new)
     steps: list[Edit[Value]] = []
     position = 0
@@ -37,10 +39,10 @@ def edits(old: Sequence[Value], new: Sequence[Value]) -> list[Edit[Value]]:
         if keep is None:
             steps.append(Edit(position, value))
         else:
-            steps += [Edit[Value](position, None)] * (keep - old_position)
+            steps.extend(Edit(position, None) for _ in range(keep - old_position))
             old_position = keep + 1
         position += 1
-    steps += [Edit[Value](position, None)] * (len(old) - old_position)
+    steps.extend(Edit(position, None) for _ in range(len(old) - old_position))
     return steps
 
 

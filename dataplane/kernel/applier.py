@@ -30,6 +30,7 @@ from dataplane.kernel.transaction import (
     remove_all,
 )
 from dataplane.kernel.xtables_lock import xtables_lock
+from rules.chain_groups import difference
 from rules.ir import Family, Table, TableName
 
 _log = logging.getLogger(__name__)
@@ -91,13 +92,15 @@ class TableApplier:
         applied = self._applied
         if applied is None:
             return self._apply_first(desired)
-        changed, stale = _difference(applied, desired)
+        changed, stale = (
+            ({}, ()) if applied is desired else difference(applied.chains, desired.chains)
+        )
         suspicious = table_info(self._family, self._table) != self._info or (
             verify and not (self._verified and self._verified.is_current())
         )
         if not suspicious and not changed and not stale and applied.hooks == desired.hooks:
             return ApplyReport(Changes(), Changes())
-        known = encode_table(self._encoder, applied) if suspicious else None
+        known = self._encode(applied) if suspicious else None
         wanted = encode_table(self._encoder, desired, changed)
         report = self._commit(known, wanted, stale)
         self._applied = desired
@@ -112,7 +115,7 @@ class TableApplier:
         Raises:
             KernelError: see :meth:`apply`.
         """
-        unwanted = encode_table(self._encoder, _without_shared(table))
+        unwanted = self._encode(_without_shared(table))
         self._applied = None
         for attempt in self._attempts():
             with (
@@ -127,7 +130,7 @@ class TableApplier:
         raise AssertionError  # tenacity re-raises the last error
 
     def _apply_first(self, desired: Table) -> ApplyReport:
-        report = self._commit(encode_table(self._encoder, desired), _NOTHING, ())
+        report = self._commit(self._encode(desired), _NOTHING, ())
         self._applied = desired
         return ApplyReport(changes=report.repairs, repairs=Changes())
 
@@ -148,6 +151,9 @@ class TableApplier:
                 self._remember(is_all_compared=known is not None, is_changed=bool(changes))
                 return ApplyReport(changes, repairs)
         raise AssertionError  # tenacity re-raises the last error
+
+    def _encode(self, table: Table) -> EncodedTable:
+        return encode_table(self._encoder, table, table.chains)
 
     def _remember(self, *, is_all_compared: bool, is_changed: bool) -> None:
         """Note, still under the lock, how we leave the table."""
@@ -174,18 +180,3 @@ def _without_shared(table: Table) -> Table:
         hook for hook in table.hooks if hook.chain not in shared and hook.rule.target not in shared
     )
     return Table(table.name, table.chains, hooks)
-
-
-def _difference(applied: Table, desired: Table) -> tuple[list[str], list[str]]:
-    """Names of the chains that are new or other than before, and of those no longer wanted."""
-    if applied is desired:
-        return [], []
-    before = applied.chains
-    # Unchanged services keep the very objects of their rules: most need no more than a look.
-    changed = [
-        chain
-        for chain, rules in desired.chains.items()
-        if (known := before.get(chain)) is not rules and known != rules
-    ]
-    stale = [chain for chain in before if chain not in desired.chains]
-    return changed, stale

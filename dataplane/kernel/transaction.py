@@ -17,7 +17,7 @@ from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import TableHandle
 from rules import names
 from rules.diff import Edit, edits, with_hooks
-from rules.ir import Hook, Rule, Table
+from rules.ir import Hook, Rule, Rules, Table
 
 _log = logging.getLogger(__name__)
 
@@ -53,11 +53,8 @@ class Changes:
         return bool(self.rules or self.chains_created or self.chains_deleted)
 
 
-def encode_table(
-    encoder: ChainEncoder, table: Table, only: Collection[str] | None = None
-) -> EncodedTable:
-    """The entries of ``table``, or of its chains named in ``only``, and of its hooks."""
-    chains = table.chains if only is None else {chain: table.chains[chain] for chain in only}
+def encode_table(encoder: ChainEncoder, table: Table, chains: Mapping[str, Rules]) -> EncodedTable:
+    """The entries of ``chains``, which are all or some of the table's, and of its hooks."""
     return EncodedTable(
         {chain: encoder.entries(rules) for chain, rules in chains.items()},
         _encode_hooks(encoder, table.hooks),
@@ -92,8 +89,8 @@ def _program(
 ) -> Changes:
     changes = Changes()
     missing = [chain for chain in (*table.chains, *table.shared_chains) if chain not in present]
-    # Sorted, which keeps libiptc's index of chains quick.
-    for chain in sorted(missing):
+    # From last to first: libiptc keeps chains sorted, and finds the place at the front quickest.
+    for chain in sorted(missing, reverse=True):
         handle.create_chain(chain)
     changes.chains_created += len(missing)
     for chain, entries in table.chains.items():
