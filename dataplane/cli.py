@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Unpack
+from typing import Final
 
 import click
 
+from dataplane.config.document import write_configuration
 from dataplane.errors import DataplaneError
-from dataplane.flags import FlagValues, decode_settings, settings_flags
+from dataplane.flags import Flags, decode_settings, settings_flags
 from dataplane.logs import configure_logs
 from dataplane.settings import Settings
 from rules.ir import Family
+
+_log = logging.getLogger(__name__)
 
 _LOCK_FILE: Final = "/run/kube-dataplane.lock"
 _FAMILIES: Final = {
@@ -39,17 +44,37 @@ def cli() -> None:
     help="Keeps a second agent from running on this node.",
 )
 @click.option("--cleanup", "is_cleanup", is_flag=True, help="The same as the command cleanup.")
-def run(lock_file: Path, *, is_cleanup: bool, **flags: Unpack[FlagValues]) -> None:
+@click.option(
+    "--init-only",
+    "is_init_only",
+    is_flag=True,
+    help="Apply the kernel settings that need more privileges than rules do, then exit.",
+)
+@click.option(
+    "--write-config-to",
+    type=click.Path(path_type=Path),
+    help="Write the configuration in force, defaults filled in, to this file, then exit.",
+)
+def run(
+    flags: Flags,
+    lock_file: Path,
+    write_config_to: Path | None,
+    *,
+    is_cleanup: bool,
+    is_init_only: bool,
+) -> None:
     """Keep this node's rules up to date until SIGTERM; they stay in place then. Needs root."""
     # Modules that load much or touch the kernel are imported by the commands that need them.
     from dataplane.run import run_agent  # noqa: PLC0415
     from dataplane.sysctls import is_tcp_be_liberal  # noqa: PLC0415
 
-    settings = _prepare(tcp_be_liberal=is_tcp_be_liberal(), **flags)
-    if is_cleanup:
+    settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal())
+    if write_config_to:
+        write_configuration(settings.configuration, write_config_to)
+    elif is_cleanup:
         _clean_up(settings)
     else:
-        run_agent(settings, lock_file)
+        run_agent(replace(settings, init_only=is_init_only), lock_file)
 
 
 @cli.command()
@@ -68,12 +93,12 @@ def run(lock_file: Path, *, is_cleanup: bool, **flags: Unpack[FlagValues]) -> No
     show_default=True,
     help="Whose rules to print; iptables-restore takes one family at a time.",
 )
-def dump(output: str, family: str, **flags: Unpack[FlagValues]) -> None:
+def dump(flags: Flags, output: str, family: str) -> None:
     """Print the rules that run would program; changes nothing and needs no root."""
     from dataplane.dump import Output, desired_tables, print_tables  # noqa: PLC0415 - see run
     from dataplane.picture import take_picture  # noqa: PLC0415
 
-    settings = _prepare(**flags)
+    settings = _prepare(flags)
     picture = take_picture(settings.source)
     tables = desired_tables(settings, picture, _FAMILIES[family])
     click.echo(print_tables(tables, Output(output)), nl=False)
@@ -81,9 +106,9 @@ def dump(output: str, family: str, **flags: Unpack[FlagValues]) -> None:
 
 @cli.command()
 @settings_flags
-def cleanup(**flags: Unpack[FlagValues]) -> None:
+def cleanup(flags: Flags) -> None:
     """Remove all rules and chains that the agent ever adds, and nothing else. Needs root."""
-    _clean_up(_prepare(**flags))
+    _clean_up(_prepare(flags))
 
 
 def main() -> None:
@@ -100,9 +125,12 @@ def main() -> None:
         sys.exit(1)
 
 
-def _prepare(*, tcp_be_liberal: bool = False, **flags: Unpack[FlagValues]) -> Settings:
-    configure_logs(flags["verbosity"])
-    return decode_settings(tcp_be_liberal=tcp_be_liberal, **flags)
+def _prepare(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
+    settings = decode_settings(flags, tcp_be_liberal=tcp_be_liberal)
+    configure_logs(settings.logs)
+    for remark in settings.remarks:
+        _log.warning("%s", remark)
+    return settings
 
 
 def _clean_up(settings: Settings) -> None:

@@ -7,13 +7,39 @@ import logging
 import sys
 from typing import Final
 
+import msgspec
+
+from dataplane.settings import LogSettings
+
 _DEBUG_VERBOSITY: Final = 4
+_LIBRARIES_VERBOSITY: Final = 6
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def configure_logs(verbosity: int) -> None:
-    """Log to stderr; details from ``-v 4`` on, where kube-proxy has its own."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
-    if verbosity >= _DEBUG_VERBOSITY:
-        for name in ("dataplane", "rules"):
-            logging.getLogger(name).setLevel(logging.DEBUG)
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; the names ts, msg and err are those of kube-proxy's JSON logs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; ``ts`` is in milliseconds."""
+        fields: dict[str, object] = {
+            "ts": round(record.created * 1000, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "msg": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["err"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(fields).decode()
+
+
+def configure_logs(settings: LogSettings) -> None:
+    """Log to stderr; details from ``-v 4`` on and those of libraries from 6, as kube-proxy does."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if settings.is_json else logging.Formatter(_FORMAT))
+    logging.basicConfig(handlers=[handler], level=_level(settings.verbosity, _LIBRARIES_VERBOSITY))
+    for name in ("dataplane", "rules"):
+        logging.getLogger(name).setLevel(_level(settings.verbosity, _DEBUG_VERBOSITY))
+
+
+def _level(verbosity: int, details_from: int) -> int:
+    return logging.DEBUG if verbosity >= details_from else logging.INFO

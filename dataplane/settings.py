@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operator chose, decoded from the command line."""
+"""What the operator chose, decoded from flags and the configuration file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from dataplane.config.addresses import ListenAddress
+from dataplane.config.types import KubeProxyConfiguration
 from rules.context import ProxyOptions
 
 PRIMARY: Final = "primary"
@@ -39,11 +41,60 @@ class SyncSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where the agent's own servers listen."""
+
+    healthz: ListenAddress | None = None
+    """Of ``/healthz`` and ``/livez``; None for no such server."""
+    metrics: ListenAddress | None = None
+    """Of ``/metrics``, ``/proxyMode`` and ``/configz``; None for no such server."""
+    bind_hard_fail: bool = False
+    """Stop if an address cannot be had, rather than go on without the server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConntrackSettings:
+    """The kernel's connection tracking; zero leaves a setting as it is."""
+
+    max_per_core: int = 0
+    """Entries for each core; zero leaves the limit as it is, whatever ``minimum`` says."""
+    minimum: int = 0
+    """Entries at least."""
+    tcp_established_timeout_seconds: float = 0.0
+    tcp_close_wait_timeout_seconds: float = 0.0
+    tcp_be_liberal: bool = False
+    """Set it; if False it is left as it is."""
+    udp_timeout_seconds: float = 0.0
+    udp_stream_timeout_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is logged, and how."""
+
+    verbosity: int = 0
+    is_json: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All of it."""
 
     source: SourceSettings
     options: ProxyOptions = field(default_factory=ProxyOptions)
+    node_address: str = ""
+    """In place of the Node's first address of the same family; empty for none."""
     node_port_addresses: tuple[str, ...] = ()
     """Networks, or PRIMARY alone; every local address of a family that none is given for."""
     sync: SyncSettings = field(default_factory=SyncSettings)
+    servers: ServerSettings = field(default_factory=ServerSettings)
+    conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
+    oom_score_adj: int | None = None
+    """None leaves it as it is."""
+    init_only: bool = False
+    """Apply what needs more privileges than rules do, then stop."""
+    logs: LogSettings = field(default_factory=LogSettings)
+    configuration: KubeProxyConfiguration = field(default_factory=KubeProxyConfiguration)
+    """What the rest was decoded from, for ``/configz`` and ``--write-config-to``."""
+    remarks: tuple[str, ...] = ()
+    """What was accepted without effect, to be logged once."""

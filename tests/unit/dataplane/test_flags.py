@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flags as kube-proxy takes them, and what is told about wrong ones."""
+"""Flags as kube-proxy takes them, alone and beside a file, and what is told about wrong ones."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Unpack
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from dataplane.flags import FlagValues, decode_settings, settings_flags
+from dataplane.config.errors import ConfigError
+from dataplane.config.field_flags import FIELD_FLAGS
+from dataplane.flags import Flags, decode_settings, settings_flags
 from dataplane.settings import Settings
 from rules.context import DetectLocalMode
+
+HEADER = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
 
 
 def decode(*arguments: str) -> Settings:
@@ -21,11 +25,18 @@ def decode(*arguments: str) -> Settings:
 
     @click.command()
     @settings_flags
-    def command(**flags: Unpack[FlagValues]) -> None:
-        decoded.append(decode_settings(**flags))
+    def command(flags: Flags) -> None:
+        decoded.append(decode_settings(flags))
 
     command.main(list(arguments), standalone_mode=False)
     return decoded[0]
+
+
+def config_file(folder: Path, fields: str = "") -> str:
+    """The flag that names a file with ``fields``."""
+    path = folder / "config.conf"
+    path.write_text(HEADER + fields)
+    return f"--config={path}"
 
 
 def test_defaults_are_kube_proxys() -> None:
@@ -39,6 +50,7 @@ def test_defaults_are_kube_proxys() -> None:
     assert not settings.options.masquerade_all
     assert settings.options.detect_local_mode is DetectLocalMode.CLUSTER_CIDR
     assert settings.source.manifests == ()
+    assert settings.remarks == ()
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,7 @@ def test_values_are_decoded() -> None:
         "--cluster-cidr=10.244.7.0/16,FD00::/56",
         "--hostname-override=Node-A",
         "--nodeport-addresses=192.168.0.0/24, 127.0.0.0/8",
+        "--nodeport-addresses=fd00::/64",
         "--strict-source-ranges",
     )
 
@@ -69,8 +82,27 @@ def test_values_are_decoded() -> None:
     assert settings.sync.min_sync_period_seconds == 0.25
     assert settings.options.cluster_cidrs == ("10.244.0.0/16", "fd00::/56")
     assert settings.source.node_name == "node-a"
-    assert settings.node_port_addresses == ("192.168.0.0/24", "127.0.0.0/8")
+    assert settings.node_port_addresses == ("192.168.0.0/24", "127.0.0.0/8", "fd00::/64")
     assert settings.options.strict_source_ranges
+
+
+def test_zero_is_a_value_on_the_command_line() -> None:
+    """A flag's zero or empty text counts, though in a file it would mean the default."""
+    settings = decode(
+        "--iptables-min-sync-period=0", "--healthz-bind-address=", "--metrics-bind-address="
+    )
+
+    assert settings.sync.min_sync_period_seconds == 0
+    assert settings.servers.healthz is None
+    assert settings.servers.metrics is None
+
+
+def test_an_address_without_a_port_gets_the_usual_one() -> None:
+    """The ports of the servers need not be given with their addresses."""
+    servers = decode("--healthz-bind-address=::", "--metrics-bind-address=192.0.2.1").servers
+
+    assert str(servers.healthz) == "[::]:10256"
+    assert str(servers.metrics) == "192.0.2.1:10249"
 
 
 def test_manifests_may_be_listed() -> None:
@@ -85,39 +117,90 @@ def test_manifests_may_be_listed() -> None:
     ("arguments", "message"),
     [
         (["a.yaml"], "unexpected argument a.yaml; is --manifests missing?"),
-        (["--cluster-cidr=10.244.0.0"], None),
-        (["--cluster-cidr=10.244.0.0/33"], "10.244.0.0/33"),
+        (["--cluster-cidr=10.244.0.0"], "--cluster-cidr: '10.244.0.0' is not a network"),
+        (["--cluster-cidr=10.244.0.0/33"], "'10.244.0.0/33' is not a network"),
         (["--cluster-cidr=10.1.0.0/16,10.2.0.0/16"], "at most one network of each family"),
-        (["--iptables-masquerade-bit=15"], "is the bit that marks packets for dropping"),
-        (["--iptables-masquerade-bit=32"], "not in the range"),
-        (["--iptables-sync-period=0s"], "must be longer than 0s"),
+        (["--iptables-masquerade-bit=32"], "--iptables-masquerade-bit: Expected `int` <= 31"),
+        (["--iptables-sync-period=0s"], "--iptables-sync-period: must be longer than 0s"),
         (["--iptables-sync-period=soon"], "'soon' is not a duration such as 30s"),
-        (["--iptables-min-sync-period=-1s"], "is negative"),
-        (["--detect-local-mode=BridgeInterface"], "needs --pod-bridge-interface"),
-        (["--detect-local-mode=InterfaceNamePrefix"], "needs --pod-interface-name-prefix"),
+        (["--iptables-min-sync-period=-1s"], "--iptables-min-sync-period: must not be negative"),
+        (["--detect-local-mode=BridgeInterface"], "--pod-bridge-interface: is needed"),
+        (["--detect-local-mode=InterfaceNamePrefix"], "--pod-interface-name-prefix: is needed"),
+        (["--detect-local-mode=Guess"], "--detect-local-mode: 'Guess' must be one of ClusterCIDR"),
         (["--pod-bridge-interface=a-name-of-16-let"], "longer than 15 bytes"),
-        (["--proxy-mode=ipvs"], "'ipvs'"),
+        (["--proxy-mode=ipvs"], "--proxy-mode: 'ipvs' is not supported"),
+        (["--hostname-override= "], "--hostname-override: must be more than white space"),
+        (["--feature-gates=A=true,B"], "'B' must be a gate and true or false"),
+        (["--oom-score-adj=-1001"], "--oom-score-adj: Expected `int` >= -1000"),
+        (["--conntrack-min=few"], "'few' is not a valid integer"),
+        (["--logging-format=xml"], "--logging-format: must be one of text, json"),
     ],
 )
-def test_wrong_flags_are_refused(arguments: list[str], message: str | None) -> None:
-    """What is wrong is named; a network without a length is that one address."""
-    if message is None:
-        assert decode(*arguments).options.cluster_cidrs == ("10.244.0.0/32",)
-        return
-    with pytest.raises(click.UsageError, match=message.replace("?", r"\?")):
+def test_wrong_flags_are_refused(arguments: list[str], message: str) -> None:
+    """What is wrong is named, with the flag that it was given to."""
+    with pytest.raises(click.UsageError, match=re.escape(message)):
         decode(*arguments)
+
+
+def test_all_wrong_flags_are_told_at_once() -> None:
+    """An operator does not have to start the agent once for each mistake."""
+    with pytest.raises(click.UsageError, match=r"--proxy-mode.*; --cluster-cidr"):
+        decode("--proxy-mode=ipvs", "--cluster-cidr=everything")
+
+
+def test_feature_gates_are_accepted() -> None:
+    """Gates are read as Go reads them, in any number of blanks and letter cases of the value."""
+    settings = decode("--feature-gates=AllAlpha=true, AllBeta=False,")
+
+    assert settings.configuration.feature_gates == {"AllAlpha": True, "AllBeta": False}
+
+
+def test_a_file_outweighs_flags_and_says_so(tmp_path: Path) -> None:
+    """With --config the fields come from the file alone, and each flag in vain is named."""
+    settings = decode(
+        config_file(tmp_path, "clusterCIDR: 10.1.0.0/16\n"),
+        "--cluster-cidr=10.2.0.0/16",
+        "--masquerade-all",
+    )
+
+    assert settings.options.cluster_cidrs == ("10.1.0.0/16",)
+    assert not settings.options.masquerade_all
+    (remark,) = settings.remarks
+    assert remark.endswith("as with kube-proxy: --cluster-cidr, --masquerade-all")
+
+
+def test_some_flags_outweigh_a_file(tmp_path: Path) -> None:
+    """The node's name, what is logged, the server's URL and our own flags count beside a file."""
+    settings = decode(
+        config_file(tmp_path, "hostnameOverride: from-file\nlogging: {verbosity: 1}\n"),
+        "--hostname-override=From-Flag",
+        "-v=4",
+        "--logging-format=json",
+        "--master=https://192.0.2.1:6443",
+        "--strict-source-ranges",
+    )
+
+    assert settings.source.node_name == "from-flag"
+    assert settings.logs.verbosity == 4
+    assert settings.logs.is_json
+    assert settings.source.master == "https://192.0.2.1:6443"
+    assert settings.options.strict_source_ranges
+    assert settings.remarks == ()
+
+
+def test_a_wrong_field_is_told_with_its_file(tmp_path: Path) -> None:
+    """A field that cannot be used is named by file and path, not by a flag."""
+    flag = config_file(tmp_path, "iptables: {syncPeriod: -1s}\n")
+
+    with pytest.raises(ConfigError, match=r"config\.conf: iptables\.syncPeriod: must be longer"):
+        decode(flag)
 
 
 def test_every_flag_has_help() -> None:
     """Nobody has to guess what a flag does."""
-    command = click.Command("x", params=[])
-    command.callback = lambda **_: None
-    options = [
-        parameter
-        for parameter in settings_flags(command).params
-        if isinstance(parameter, click.Option)
-    ]
+    command = click.command()(settings_flags(lambda **_: None))
+    options = [option for option in command.params if isinstance(option, click.Option)]
 
-    assert len(options) > 15
+    assert len(options) == len(FIELD_FLAGS) + 4
     assert [option.name for option in options if not option.help] == []
     assert CliRunner().invoke(command, ["--help"]).exit_code == 0
