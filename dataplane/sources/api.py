@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _USER_AGENT: Final = "kube-dataplane"
 _CONNECT_SECONDS: Final = 5
 _LONGEST_EXPLANATION: Final = 4096
+_SUCCESSES: Final = (HTTPStatus.OK, HTTPStatus.CREATED)
 _KEEP_ALIVE: Final = (
     # A peer that vanished without a word is noticed after 15 + 3 x 5 seconds.
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -83,27 +84,45 @@ class ApiServer:
             RequestFailedError: there is none, or nothing comes for ``read_seconds``.
             RelistNeededError: the version or page that is asked for is gone.
         """
+        return self._request("GET", path, urlencode(query), None, read_seconds)
+
+    def post(self, path: str, content: object, *, read_seconds: float) -> None:
+        """Create an object: ``content`` as JSON.
+
+        Raises:
+            RequestFailedError: it was not created, or no answer comes for ``read_seconds``.
+        """
+        body = msgspec.json.encode(content)
+        # Of the answer only the status matters; the connection is used again.
+        self._request("POST", path, "", body, read_seconds).drain_conn()
+
+    def _request(
+        self, method: str, path: str, query: str, body: bytes | None, read_seconds: float
+    ) -> urllib3.BaseHTTPResponse:
         connection, headers = self._prepare()
+        if body is not None:
+            headers["content-type"] = "application/json"
         try:
             response = connection.pool.request(
-                "GET",
-                f"{connection.base_url}{path}?{urlencode(query)}",
+                method,
+                f"{connection.base_url}{path}?{query}",
+                body=body,
                 headers=headers,
                 timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=read_seconds),
                 retries=False,
                 preload_content=False,
             )
-            if response.status == HTTPStatus.OK:
+            if response.status in _SUCCESSES:
                 return response
             explanation = response.read(_LONGEST_EXPLANATION)
             response.close()
         except (HTTPError, OSError) as error:
             if isinstance(error, SSLError):
                 self._forget(connection)
-            raise RequestFailedError(f"GET {path}: {error}") from error
+            raise RequestFailedError(f"{method} {path}: {error}") from error
         if response.status == HTTPStatus.UNAUTHORIZED:
             self._forget(connection)
-        raise _failure(path, response.status, explanation)
+        raise _failure(f"{method} {path}", response.status, explanation)
 
     def _prepare(self) -> tuple[_Connection, dict[str, str]]:
         with self._lock:
@@ -153,10 +172,10 @@ class ApiServer:
         return _Connection(base_url, configuration, pool)
 
 
-def _failure(path: str, code: int, explanation: bytes) -> RequestFailedError:
+def _failure(request: str, code: int, explanation: bytes) -> RequestFailedError:
     try:
         message = msgspec.json.decode(explanation, type=Status).message
     except (msgspec.MsgspecError, ValueError):
         message = ""
-    text = f"GET {path}: HTTP {code} {message}".rstrip()
+    text = f"{request}: HTTP {code} {message}".rstrip()
     return RelistNeededError(text) if code == HTTPStatus.GONE else RequestFailedError(text)
