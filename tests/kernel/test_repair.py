@@ -75,12 +75,20 @@ def _inflict(node: KernelNode, plan: AddressPlan, damage: _Damage) -> None:
         node.iptables(plan, "-t", table.value, *shlex.split(command))
 
 
+@pytest.mark.parametrize("verified_before", [False, True])
 @pytest.mark.parametrize("damage", [*_SIZE_CHANGING, *_SAME_SIZE])
 def test_verification_repairs_any_damage(
-    lone_node: KernelNode, plan: AddressPlan, services: tuple[ServiceState, ...], damage: str
+    lone_node: KernelNode,
+    plan: AddressPlan,
+    services: tuple[ServiceState, ...],
+    damage: str,
+    *,
+    verified_before: bool,
 ) -> None:
-    """A verifying sync brings all tables back to what they were, and reports it as repairs."""
+    """A verifying sync, the first or a later one, puts all tables right and reports repairs."""
     before = lone_node.contents(plan)
+    if verified_before:
+        lone_node.program(plan, *services, verify=True)
     inflicted = (_SIZE_CHANGING | _SAME_SIZE)[damage]
     _inflict(lone_node, plan, inflicted)
     assert lone_node.contents(plan) != before
