@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,16 +21,9 @@ from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import open_table
 from dataplane.kernel.snapshot import Snapshot, take_snapshot
 from dataplane.kernel.table_info import TableInfo, table_info
-from dataplane.kernel.transaction import (
-    Changes,
-    EncodedTable,
-    encode_table,
-    program_all,
-    program_some,
-    remove_all,
-)
+from dataplane.kernel.transaction import Changes, Transaction
 from dataplane.kernel.xtables_lock import xtables_lock
-from rules.chain_groups import difference
+from rules.chain_groups import Difference, difference
 from rules.ir import Family, Table, TableName
 
 _log = logging.getLogger(__name__)
@@ -38,9 +31,11 @@ _log = logging.getLogger(__name__)
 _ATTEMPTS: Final = 5
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 _LARGE: Final = 5000
-"""Rules; their entries take some megabytes."""
+"""Rules; libiptc takes some megabytes for them while it works."""
 
-_NOTHING: Final = EncodedTable({}, {}, ())
+_NO_DIFFERENCE: Final = Difference({}, ())
+
+_Step = Callable[[Transaction], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +86,11 @@ class TableApplier:
         """
         applied = self._applied
         if applied is None:
-            return self._apply_first(desired)
-        changed, stale = (
-            ({}, ()) if applied is desired else difference(applied.chains, desired.chains)
-        )
-        suspicious = table_info(self._family, self._table) != self._info or (
-            verify and not (self._verified and self._verified.is_current())
-        )
-        if not suspicious and not changed and not stale and applied.hooks == desired.hooks:
-            return ApplyReport(Changes(), Changes())
-        known = self._encode(applied) if suspicious else None
-        wanted = encode_table(self._encoder, desired, changed)
-        report = self._commit(known, wanted, stale)
+            report = self._program(desired)
+        else:
+            report = self._follow(
+                applied, desired, is_suspicious=self._is_suspicious(verify=verify)
+            )
         self._applied = desired
         return report
 
@@ -115,63 +103,70 @@ class TableApplier:
         Raises:
             KernelError: see :meth:`apply`.
         """
-        unwanted = self._encode(_without_shared(table))
-        self._applied = None
-        for attempt in self._attempts():
-            with (
-                attempt,
-                xtables_lock(self._lock_timeout_seconds),
-                open_table(self._family, self._table) as handle,
-            ):
-                changes = remove_all(handle, unwanted)
-                if changes:
-                    handle.commit()
-                return changes
-        raise AssertionError  # tenacity re-raises the last error
+        self._applied = self._verified = None
+        unshared = _without_shared(table)
+        (changes,) = self._transact(lambda transaction: transaction.remove_all(unshared))
+        return changes
 
-    def _apply_first(self, desired: Table) -> ApplyReport:
-        report = self._commit(self._encode(desired), _NOTHING, ())
-        self._applied = desired
-        return ApplyReport(changes=report.repairs, repairs=Changes())
+    def _program(self, desired: Table) -> ApplyReport:
+        """Make our part of the table as desired without knowing what stands there."""
+        (changes,) = self._transact(lambda transaction: transaction.program_all(desired))
+        return ApplyReport(changes, repairs=Changes())
 
-    def _commit(
-        self, known: EncodedTable | None, wanted: EncodedTable, stale: Collection[str]
-    ) -> ApplyReport:
-        """One transaction: repair everything to ``known``, then change what is ``wanted``."""
-        for attempt in self._attempts():
-            with (
-                attempt,
-                xtables_lock(self._lock_timeout_seconds),
-                open_table(self._family, self._table) as handle,
-            ):
-                repairs = program_all(handle, known) if known is not None else Changes()
-                changes = program_some(handle, wanted, stale)
-                if repairs or changes:
-                    handle.commit()
-                self._remember(is_all_compared=known is not None, is_changed=bool(changes))
-                return ApplyReport(changes, repairs)
-        raise AssertionError  # tenacity re-raises the last error
+    def _follow(self, applied: Table, desired: Table, *, is_suspicious: bool) -> ApplyReport:
+        """Change what differs from ``applied``; if suspicious, first repair all of that."""
+        changed, stale = (
+            _NO_DIFFERENCE if applied is desired else difference(applied.chains, desired.chains)
+        )
+        if not is_suspicious and not changed and not stale and applied.hooks == desired.hooks:
+            return ApplyReport(Changes(), Changes())
+        self._verified = None
 
-    def _encode(self, table: Table) -> EncodedTable:
-        return encode_table(self._encoder, table, table.chains)
+        def change(transaction: Transaction) -> None:
+            transaction.program_some(desired, changed, stale)
 
-    def _remember(self, *, is_all_compared: bool, is_changed: bool) -> None:
-        """Note, still under the lock, how we leave the table."""
-        self._info = table_info(self._family, self._table)
-        if is_all_compared and self._applied is not None:
-            self._verified = take_snapshot(self._family, self._table, self._info)
-        elif is_changed:
-            self._verified = None
+        if not is_suspicious:
+            (changes,) = self._transact(change)
+            return ApplyReport(changes, repairs=Changes())
+        repairs, changes = self._transact(
+            lambda transaction: transaction.program_all(applied), change, is_all_compared=True
+        )
+        return ApplyReport(changes, repairs)
 
-    @staticmethod
-    def _attempts() -> Retrying:
-        return Retrying(
+    def _is_suspicious(self, *, verify: bool) -> bool:
+        """Whether somebody else may have changed the table since our last look."""
+        if table_info(self._family, self._table) != self._info:
+            return True
+        return verify and (self._verified is None or not self._verified.is_current())
+
+    def _transact(self, *steps: _Step, is_all_compared: bool = False) -> list[Changes]:
+        """Do ``steps`` in one transaction; returns what each of them changed."""
+        repeat_on_conflict = Retrying(
             retry=retry_if_exception_type(ConflictError),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.01, max=_LONGEST_PAUSE_SECONDS),
             before_sleep=before_sleep_log(_log, logging.INFO),
             reraise=True,
         )
+        return repeat_on_conflict(self._try_to_transact, steps, is_all_compared=is_all_compared)
+
+    def _try_to_transact(self, steps: Iterable[_Step], *, is_all_compared: bool) -> list[Changes]:
+        with (
+            xtables_lock(self._lock_timeout_seconds),
+            open_table(self._family, self._table) as handle,
+        ):
+            changes = []
+            for step in steps:
+                transaction = Transaction(handle, self._encoder)
+                step(transaction)
+                changes.append(transaction.changes)
+            if any(changes):
+                handle.commit()
+            # Still under the lock: how we leave the table.
+            self._info = table_info(self._family, self._table)
+            if is_all_compared:
+                self._verified = take_snapshot(self._family, self._table, self._info)
+            return changes
 
 
 def _without_shared(table: Table) -> Table:

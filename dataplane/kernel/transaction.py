@@ -9,30 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dataplane.errors import ChainInUseError
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import TableHandle
 from rules import names
-from rules.diff import Edit, edits, with_hooks
-from rules.ir import Hook, Rule, Rules, Table
+from rules.diff import edits, with_hooks
+from rules.ir import Rule, Rules, Table
 
 _log = logging.getLogger(__name__)
-
-Entries = tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedTable:
-    """What should stand in a table, as entries."""
-
-    chains: Mapping[str, Entries]
-    """Chains that are ours alone; all of them, or those that a transaction is about."""
-    hooks: Mapping[str, Entries]
-    """By the chain they stand in."""
-    shared_chains: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -53,97 +40,102 @@ class Changes:
         return bool(self.rules or self.chains_created or self.chains_deleted)
 
 
-def encode_table(encoder: ChainEncoder, table: Table, chains: Mapping[str, Rules]) -> EncodedTable:
-    """The entries of ``chains``, which are all or some of the table's, and of its hooks."""
-    return EncodedTable(
-        {chain: encoder.entries(rules) for chain, rules in chains.items()},
-        _encode_hooks(encoder, table.hooks),
-        table.shared_chains,
-    )
+class Transaction:
+    """Edits of one table, made on its open handle; they become true when that is committed.
 
+    Chains are encoded one by one as they are needed: all entries of a large table at once would
+    take more memory than anything else.
+    """
 
-def _encode_hooks(encoder: ChainEncoder, hooks: Iterable[Hook]) -> Mapping[str, Entries]:
-    by_chain: defaultdict[str, list[Rule]] = defaultdict(list)
-    for hook in hooks:
-        by_chain[hook.chain].append(hook.rule)
-    return {chain: encoder.entries(tuple(rules)) for chain, rules in by_chain.items()}
+    def __init__(self, handle: TableHandle, encoder: ChainEncoder) -> None:
+        self._handle = handle
+        self._encoder = encoder
+        self.changes = Changes()
+        """What was changed so far."""
 
+    def program_all(self, table: Table) -> None:
+        """Make our part of the table what it should be, whatever stands there now."""
+        present = frozenset(self._handle.chains())
+        stale = [chain for chain in present if is_stale(chain, table.chains)]
+        self._program(table, table.chains, present, stale)
 
-def program_all(handle: TableHandle, table: EncodedTable) -> Changes:
-    """Make our part of the table what it should be, whatever stands there now."""
-    present = frozenset(handle.chains())
-    return _program(
-        handle, table, present, [chain for chain in present if is_stale(chain, table.chains)]
-    )
+    def program_some(
+        self, table: Table, changed: Mapping[str, Rules], stale: Collection[str]
+    ) -> None:
+        """Make ``changed`` chains and the hooks what they should be, delete ``stale`` chains."""
+        concerned = (*changed, *table.shared_chains, *stale)
+        present = frozenset(chain for chain in concerned if self._handle.has_chain(chain))
+        self._program(table, changed, present, [chain for chain in stale if chain in present])
 
+    def remove_all(self, table: Table) -> None:
+        """Remove the hooks and chains of ``table``, and all chains that :func:`is_stale` knows."""
+        for chain, hooks in self._hooks(table).items():
+            present = self._handle.entries(chain)
+            self._edit(chain, present, [entry for entry in present if entry not in hooks])
+        self._delete(
+            [
+                chain
+                for chain in self._handle.chains()
+                if chain in table.chains or is_stale(chain, table.chains)
+            ]
+        )
 
-def program_some(handle: TableHandle, table: EncodedTable, stale: Collection[str]) -> Changes:
-    """Make the given chains and hooks what they should be and delete the ``stale`` chains."""
-    concerned = (*table.chains, *table.shared_chains, *stale)
-    present = frozenset(chain for chain in concerned if handle.has_chain(chain))
-    return _program(handle, table, present, [chain for chain in stale if chain in present])
+    def _program(
+        self,
+        table: Table,
+        chains: Mapping[str, Rules],
+        present: Collection[str],
+        stale: Sequence[str],
+    ) -> None:
+        handle, encoder = self._handle, self._encoder
+        self._create([chain for chain in (*chains, *table.shared_chains) if chain not in present])
+        for chain, rules in chains.items():
+            entries = encoder.entries(rules)
+            if chain in present:
+                self._edit(chain, handle.entries(chain), entries)
+            else:
+                handle.append(chain, entries)
+                self.changes.rules_added += len(entries)
+        for chain, hooks in self._hooks(table).items():
+            entries_now = handle.entries(chain)
+            self._edit(chain, entries_now, with_hooks(entries_now, hooks))
+        self._delete(stale)
 
+    def _hooks(self, table: Table) -> Mapping[str, tuple[bytes, ...]]:
+        by_chain: defaultdict[str, list[Rule]] = defaultdict(list)
+        for hook in table.hooks:
+            by_chain[hook.chain].append(hook.rule)
+        return {chain: self._encoder.entries(tuple(rules)) for chain, rules in by_chain.items()}
 
-def _program(
-    handle: TableHandle, table: EncodedTable, present: Collection[str], stale: Sequence[str]
-) -> Changes:
-    changes = Changes()
-    missing = [chain for chain in (*table.chains, *table.shared_chains) if chain not in present]
-    # From last to first: libiptc keeps chains sorted, and finds the place at the front quickest.
-    for chain in sorted(missing, reverse=True):
-        handle.create_chain(chain)
-    changes.chains_created += len(missing)
-    for chain, entries in table.chains.items():
-        if chain in present:
-            _edit(handle, chain, edits(handle.entries(chain), entries), changes)
-        else:
-            handle.append(chain, entries)
-            changes.rules_added += len(entries)
-    for chain, hooks in table.hooks.items():
-        entries_now = handle.entries(chain)
-        _edit(handle, chain, edits(entries_now, with_hooks(entries_now, hooks)), changes)
-    _delete(handle, stale, changes)
-    return changes
+    def _create(self, chains: Sequence[str]) -> None:
+        # From last to first: libiptc keeps chains sorted and is quickest at the front.
+        for chain in sorted(chains, reverse=True):
+            self._handle.create_chain(chain)
+        self.changes.chains_created += len(chains)
 
+    def _edit(self, chain: str, old: Sequence[bytes], new: Sequence[bytes]) -> None:
+        for step in edits(old, new):
+            if step.value is None:
+                self._handle.delete(chain, step.position)
+                self.changes.rules_deleted += 1
+            else:
+                self._handle.insert(chain, step.position, step.value)
+                self.changes.rules_added += 1
 
-def remove_all(handle: TableHandle, table: EncodedTable) -> Changes:
-    """Remove the hooks and chains of ``table``, and all chains that :func:`is_stale` knows."""
-    changes = Changes()
-    for chain, hooks in table.hooks.items():
-        present = handle.entries(chain)
-        foreign = [entry for entry in present if entry not in hooks]
-        _edit(handle, chain, edits(present, foreign), changes)
-    ours = [
-        chain for chain in handle.chains() if chain in table.chains or is_stale(chain, table.chains)
-    ]
-    _delete(handle, ours, changes)
-    return changes
+    def _delete(self, chains: Sequence[str]) -> None:
+        """Delete chains; one that a rule of somebody else jumps to stays, empty."""
+        for chain in chains:
+            self.changes.rules_deleted += self._handle.count(chain)
+            self._handle.flush_chain(chain)
+        for chain in chains:
+            try:
+                self._handle.delete_chain(chain)
+            except ChainInUseError as error:
+                _log.warning("%s", error)
+            else:
+                self.changes.chains_deleted += 1
 
 
 def is_stale(chain: str, wanted: Collection[str]) -> bool:
     """Whether a chain was made for a service port or endpoint that is no more."""
     return chain not in wanted and names.is_obsolete_unless_wanted(chain)
-
-
-def _edit(handle: TableHandle, chain: str, steps: Iterable[Edit[bytes]], changes: Changes) -> None:
-    for step in steps:
-        if step.value is None:
-            handle.delete(chain, step.position)
-            changes.rules_deleted += 1
-        else:
-            handle.insert(chain, step.position, step.value)
-            changes.rules_added += 1
-
-
-def _delete(handle: TableHandle, chains: Sequence[str], changes: Changes) -> None:
-    """Delete chains; one that a rule of somebody else jumps to stays, empty."""
-    for chain in chains:
-        changes.rules_deleted += handle.count(chain)
-        handle.flush_chain(chain)
-    for chain in chains:
-        try:
-            handle.delete_chain(chain)
-        except ChainInUseError as error:
-            _log.warning("%s", error)
-        else:
-            changes.chains_deleted += 1
