@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernel settings that rules depend on, under /proc/sys."""
+"""Kernel settings that rules depend on, and those that the operator has us make.
+
+One that cannot be made is a warning, not an error: services work without, and where /proc/sys is
+read-only for agents somebody else looks after it.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +11,92 @@ import logging
 from pathlib import Path
 from typing import Final
 
+from dataplane.settings import ConntrackSettings
+
 _log = logging.getLogger(__name__)
 
-_ROOT: Final = Path("/proc/sys/net")
-_ROUTE_LOCALNET: Final = _ROOT / "ipv4/conf/all/route_localnet"
-_BE_LIBERAL: Final = _ROOT / "netfilter/nf_conntrack_tcp_be_liberal"
+_ROOT: Final = Path("/")
+_ROUTE_LOCALNET: Final = "proc/sys/net/ipv4/conf/all/route_localnet"
+_CONNTRACK: Final = "proc/sys/net/netfilter/nf_conntrack_"
+_HASH_SIZE: Final = "sys/module/nf_conntrack/parameters/hashsize"
+_OOM_SCORE: Final = "proc/self/oom_score_adj"
+_MOST_ENTRIES_FOR_CORES: Final = 1 << 20
+"""As in kube-proxy 1.36: beyond that, more cores do not ask for more memory."""
+_ENTRIES_PER_BUCKET: Final = 4
 
 
-def is_tcp_be_liberal() -> bool:
+def is_tcp_be_liberal(*, root: Path = _ROOT) -> bool:
     """Whether conntrack takes out-of-window packets for valid; False if it cannot be told."""
     try:
-        return _BE_LIBERAL.read_text().strip() != "0"
+        return (root / f"{_CONNTRACK}tcp_be_liberal").read_text().strip() != "0"
     except OSError:
         return False
 
 
-def enable_route_localnet() -> None:
+def enable_route_localnet(*, root: Path = _ROOT) -> None:
     """Let 127.0.0.0/8 be translated to other addresses, as node ports on localhost need.
 
     Only safe once the rule stands that keeps strangers from 127.0.0.0/8 (CVE-2020-8558).
     """
+    _set(
+        root / _ROUTE_LOCALNET,
+        1,
+        otherwise="node ports on localhost will not answer; set it yourself or use "
+        "--iptables-localhost-nodeports=false",
+    )
+
+
+def conntrack_maximum(settings: ConntrackSettings, cores: int) -> int:
+    """How many entries to allow on a machine with ``cores``; 0 leaves it as it is."""
+    scaled = settings.max_per_core * cores
+    if not scaled:
+        return 0
+    if scaled > _MOST_ENTRIES_FOR_CORES:
+        return _MOST_ENTRIES_FOR_CORES
+    return max(scaled, settings.minimum)
+
+
+def set_conntrack(settings: ConntrackSettings, cores: int, *, root: Path = _ROOT) -> None:
+    """Make connection tracking what ``settings`` say for a machine with ``cores``.
+
+    As with kube-proxy, a higher limit of entries is lowered, but never the number of hash buckets.
+    """
+    maximum = conntrack_maximum(settings, cores)
+    wanted = {
+        "max": maximum,
+        "tcp_timeout_established": int(settings.tcp_established_timeout_seconds),
+        "tcp_timeout_close_wait": int(settings.tcp_close_wait_timeout_seconds),
+        "tcp_be_liberal": int(settings.tcp_be_liberal),
+        "udp_timeout": int(settings.udp_timeout_seconds),
+        "udp_timeout_stream": int(settings.udp_stream_timeout_seconds),
+    }
+    otherwise = "it stays as it is; set it on the node, or leave it alone in our configuration"
+    for name, value in wanted.items():
+        if value:
+            _set(root / f"{_CONNTRACK}{name}", value, otherwise=otherwise)
+    if maximum:
+        buckets = maximum // _ENTRIES_PER_BUCKET
+        _set(root / _HASH_SIZE, buckets, otherwise=otherwise, only_raise=True)
+
+
+def set_oom_score(adjustment: int, *, root: Path = _ROOT) -> None:
+    """Tell the kernel how gladly (1000) or reluctantly (-1000) to end this process for memory."""
+    _set(
+        root / _OOM_SCORE,
+        adjustment,
+        otherwise="this process may be ended when memory is short; to lower its score, give it "
+        "the privilege SYS_RESOURCE",
+    )
+
+
+def _set(path: Path, value: int, *, otherwise: str, only_raise: bool = False) -> None:
+    """Write ``value`` unless it is there already; if that fails, warn of what happens otherwise."""
     try:
-        if _ROUTE_LOCALNET.read_text().strip() != "1":
-            _ROUTE_LOCALNET.write_text("1")
-            _log.info("set net.ipv4.conf.all.route_localnet to 1 for node ports on localhost")
+        present = int(path.read_text())
+        if present == value or (only_raise and present > value):
+            return
+        path.write_text(str(value))
     except OSError as error:
-        _log.warning(
-            "cannot set net.ipv4.conf.all.route_localnet, so node ports on localhost will not "
-            "answer: %s; set it yourself or use --iptables-localhost-nodeports=false",
-            error,
-        )
+        _log.warning("cannot set %s to %d: %s; %s", path, value, error.strerror, otherwise)
+    else:
+        _log.info("set %s from %d to %d", path, present, value)
