@@ -76,7 +76,9 @@ def _chain_problems(
     chains: Mapping[str, Rules], entries: tuple[Rule, ...], known_targets: frozenset[str]
 ) -> Iterator[str]:
     """Names that are too long, jumps to nowhere, chains that nothing jumps to."""
-    used = _jump_targets(entries).union(*map(_jump_targets, chains.values()))
+    used = _jump_targets(entries)
+    for rules in chains.values():
+        used.update(_jump_targets(rules) if isinstance(rules, tuple) else rules.jump_targets())
     for name in chains:
         if len(name) > names.MAX_LENGTH:
             yield f"chain name {name} is longer than {names.MAX_LENGTH} characters"

@@ -44,6 +44,8 @@ REJECT_WITH: Final = {
     Family.IPV6: "icmp6-port-unreachable",
 }
 
+_LONGEST_CHARACTER: Final = 4
+"""Bytes of a character in UTF-8, at most."""
 _COMMENT_BYTES: Final = 255
 """XT_MAX_COMMENT_LEN (256) less the NUL."""
 
@@ -100,6 +102,8 @@ def chains_in_order(table: Table) -> Iterator[tuple[str, Iterable[Rule]]]:
 
 def kept_comment(text: str) -> str:
     """What the kernel keeps of a comment: 255 bytes, here without half a character at the end."""
+    if len(text) * _LONGEST_CHARACTER <= _COMMENT_BYTES:
+        return text
     return text.encode()[:_COMMENT_BYTES].decode(errors="ignore")
 
 

@@ -181,15 +181,7 @@ def _extension(name: str, revision: int, data: bytes) -> bytes:
 
 def _comment(match: Comment) -> bytes:
     """Not cached, as the others: most comments stand in one rule only."""
-    return COMMENT_HEADER + comment_data(match.text)
-
-
-def comment_data(text: str) -> bytes:
-    """What follows the header of a comment."""
-    data = text.encode()
-    if len(data) >= _COMMENT_SIZE:
-        data = kept_comment(text).encode()
-    return data.ljust(_COMMENT_SIZE, b"\0")
+    return COMMENT_HEADER + kept_comment(match.text).encode().ljust(_COMMENT_SIZE, b"\0")
 
 
 def _port(match: PortMatch) -> bytes:
@@ -272,10 +264,6 @@ _MATCH_ENCODERS: Final[dict[type[Match], Callable[..., bytes]]] = {
 
 
 def _jump(name: str, _family: Family) -> bytes:
-    return jump_target(name)
-
-
-def jump_target(name: str) -> bytes:
     """A jump to a chain, or a verdict: libiptc knows them by their names."""
     return _STANDARD_TARGET.pack(STANDARD_TARGET_SIZE, name.encode(), 0, 0)
 

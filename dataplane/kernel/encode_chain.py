@@ -8,22 +8,26 @@ single rules; of each entry only what differs is filled in. The result is the sa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct
 
 from dataplane.kernel.encode import (
     COMMENT_HEADER,
     DNAT_RANGE,
     Encoder,
-    comment_data,
-    jump_target,
     packed_address,
     statistic_extension,
 )
-from dataplane.kernel.layout import ENTRY_LAYOUTS
+from dataplane.kernel.layout import ENTRY_LAYOUTS, STANDARD_TARGET_SIZE
 from rules import names
 from rules.addresses import host_network
 from rules.ir import Comment, Dnat, Family, PortMatch, Rule, Rules, Statistic
 from rules.patterns import ChoiceRules, EndpointRules, ServicePortPattern
+from rules.text import kept_comment
 
+_LAST_CHOICE_END = Struct("=256sH29sBi4x")
+"""Comment, then the jump: its size, its name, its revision, its verdict."""
+_CHOICE_END = Struct("=256s56sH29sBi4x")
+"""The same with a statistic match between them."""
 _SOME_ADDRESS = {Family.IPV4: "192.0.2.0", Family.IPV6: "2001:db8::"}
 """Stands in a pattern where an address is filled in."""
 
@@ -78,10 +82,13 @@ class ChainEncoder:
 
     def _choice_entries(self, rules: ChoiceRules) -> Iterator[bytes]:
         prefix = f"{rules.shared.name} -> "
-        start = self._choice_start
         for (chain, text), odds in zip(rules.endpoints, rules.odds(), strict=True):
-            comment = comment_data(prefix + text)
+            comment = kept_comment(prefix + text).encode()
+            name = chain.encode()
             if odds is None:
-                yield self._last_choice_start + comment + jump_target(chain)
+                end = _LAST_CHOICE_END.pack(comment, STANDARD_TARGET_SIZE, name, 0, 0)
+                yield self._last_choice_start + end
             else:
-                yield start + comment + statistic_extension(odds.fraction) + jump_target(chain)
+                chance = statistic_extension(odds.fraction)
+                end = _CHOICE_END.pack(comment, chance, STANDARD_TARGET_SIZE, name, 0, 0)
+                yield self._choice_start + end
