@@ -125,6 +125,9 @@ class Node:
     pod_cidrs: tuple[str, ...] = ()
     zone: str = ""
     """Label ``topology.kubernetes.io/zone``."""
+    is_leaving: bool = False
+    """Whether it is being deleted, or the cluster autoscaler is about to: its rules stay the same,
+    but load balancers are told to send no more."""
 
 
 class ServiceState(NamedTuple):

@@ -36,6 +36,7 @@ RawObject = bytes | msgspec.Raw | Mapping[str, Any]
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 PROXY_NAME_LABEL: Final = "service.kubernetes.io/service-proxy-name"
 HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
+_LEAVING_TAINT: Final = "ToBeDeletedByClusterAutoscaler"
 _ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 _SOURCE_RANGES_ANNOTATION: Final = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _DEFAULT_NAMESPACE: Final = "default"
@@ -280,6 +281,14 @@ def _node(node: wire.Node) -> Node:
         or _node_addresses(reported, "ExternalIP"),
         pod_cidrs=_pod_cidrs(node.spec) if node.spec else (),
         zone=(node.metadata.labels or {}).get(_ZONE_LABEL, ""),
+        is_leaving=_is_leaving(node),
+    )
+
+
+def _is_leaving(node: wire.Node) -> bool:
+    taints = (node.spec.taints if node.spec else None) or ()
+    return node.metadata.deletion_timestamp is not None or any(
+        taint.key == _LEAVING_TAINT for taint in taints
     )
 
 

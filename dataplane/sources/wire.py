@@ -32,6 +32,7 @@ class ObjectMeta(Wire):
     namespace: str | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
+    deletion_timestamp: str | None = None
 
 
 class Named(Wire):
@@ -170,8 +171,16 @@ class EndpointSlice(Named):
     endpoints: list[Endpoint] | None = None
 
 
+class Taint(Wire):
+    """``spec.taints[]`` of a Node."""
+
+    key: str
+
+
 class NodeSpec(Wire):
     """``spec`` of a Node."""
+
+    taints: list[Taint] | None = None
 
     pod_cidr: str | None = field(name="podCIDR", default=None)
     pod_cidrs: list[str] | None = field(name="podCIDRs", default=None)

@@ -279,6 +279,20 @@ def test_bare_node() -> None:
     assert decode_node({"metadata": {"name": "node-a"}}, WHERE) == Node("node-a")
 
 
+@pytest.mark.parametrize(
+    ("fields", "is_leaving"),
+    [
+        ({"spec": {"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "x"}]}}, True),
+        ({"spec": {"taints": [{"key": "node.kubernetes.io/unreachable"}]}}, False),
+        ({"spec": {"taints": None}}, False),
+        ({"metadata": {"name": "node-a", "deletionTimestamp": "2026-01-01T00:00:00Z"}}, True),
+    ],
+)
+def test_leaving_node(fields: Mapping[str, Any], *, is_leaving: bool) -> None:
+    """A Node is leaving if it is being deleted or the cluster autoscaler is about to."""
+    assert decode_node({**objects.node(), **fields}, WHERE).is_leaving is is_leaving
+
+
 def test_raw_json_of_a_list_is_decoded() -> None:
     """An item that msgspec left undecoded in a list can be decoded as it is."""
     raw = msgspec.Raw(json.dumps(objects.service()).encode())
