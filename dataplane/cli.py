@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -73,8 +73,10 @@ def run(
         write_configuration(settings.configuration, write_config_to)
     elif is_cleanup:
         _clean_up(settings)
+    elif is_init_only:
+        _initialise(settings)
     else:
-        run_agent(replace(settings, init_only=is_init_only), lock_file)
+        run_agent(settings, lock_file)
 
 
 @cli.command()
@@ -142,3 +144,13 @@ def _clean_up(settings: Settings) -> None:
         usable_families(),
         lock_timeout_seconds=settings.sync.lock_timeout_seconds,
     )
+
+
+def _initialise(settings: Settings) -> None:
+    from dataplane.sysctls import enable_route_localnet, set_conntrack  # noqa: PLC0415 - see run
+
+    set_conntrack(settings.conntrack, os.cpu_count() or 1)
+    if settings.options.localhost_node_ports:
+        # Before the rule that guards 127.0.0.0/8, unlike run: who asks for this ahead of an agent
+        # without the privilege gets it in no other way, and kube-proxy does the same.
+        enable_route_localnet()

@@ -91,8 +91,6 @@ class Settings:
     conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
     oom_score_adj: int | None = None
     """None leaves it as it is."""
-    init_only: bool = False
-    """Apply what needs more privileges than rules do, then stop."""
     logs: LogSettings = field(default_factory=LogSettings)
     configuration: KubeProxyConfiguration = field(default_factory=KubeProxyConfiguration)
     """What the rest was decoded from, for ``/configz`` and ``--write-config-to``."""

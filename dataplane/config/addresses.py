@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from dataplane.sources.fields import WrongFieldError, address, network
+from rules.addresses import endpoint_text
 
 _LARGEST_PORT: Final = 65535
 
@@ -17,7 +19,7 @@ class ListenAddress(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return endpoint_text(self.host, self.port)
 
 
 def parse_listen_address(text: str) -> ListenAddress:
@@ -26,17 +28,14 @@ def parse_listen_address(text: str) -> ListenAddress:
     Raises:
         ValueError: it is not of that form.
     """
-    host, colon, port = text.rpartition(":")
+    host, _, port = text.rpartition(":")
     is_bracketed = host.startswith("[") and host.endswith("]")
     bare = host[1:-1] if is_bracketed else host
-    if (
-        not colon
-        or (":" in bare) is not is_bracketed
-        or not (port.isascii() and port.isdigit())
-        or not 1 <= int(port) <= _LARGEST_PORT
-    ):
-        raise ValueError(f"{text!r} must be an IP address and a port, as 0.0.0.0:10256 or [::]:80")
-    return ListenAddress(parse_address(bare), int(port))
+    is_number = port.isascii() and port.isdigit()
+    if (":" in bare) is is_bracketed and is_number and 1 <= int(port) <= _LARGEST_PORT:
+        with suppress(ValueError):
+            return ListenAddress(parse_address(bare), int(port))
+    raise ValueError(f"{text!r} is not an IP address and a port, as 0.0.0.0:80 or [::]:80")
 
 
 def with_port(text: str, port: int) -> str:

@@ -49,11 +49,11 @@ def _mode(mode: str) -> Iterator[Problem]:
 def _iptables(iptables: IPTables) -> Iterator[Problem]:
     if iptables.sync_period <= 0:
         yield Problem("iptables.syncPeriod", "must be longer than 0s")
-    if iptables.min_sync_period < 0:
-        yield Problem("iptables.minSyncPeriod", "must not be negative")
-    if iptables.min_sync_period > iptables.sync_period:
+    elif iptables.min_sync_period > iptables.sync_period:
         reason = f"must not be longer than iptables.syncPeriod, {iptables.sync_period}"
         yield Problem("iptables.minSyncPeriod", reason)
+    if iptables.min_sync_period < 0:
+        yield Problem("iptables.minSyncPeriod", "must not be negative")
 
 
 def _addresses(configuration: KubeProxyConfiguration) -> Iterator[Problem]:

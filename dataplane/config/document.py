@@ -82,7 +82,7 @@ def decode(content: object, where: str) -> KubeProxyConfiguration:
 
 def to_document(configuration: KubeProxyConfiguration) -> dict[str, Any]:
     """The document that decodes to ``configuration``, with every field."""
-    document: dict[str, Any] = msgspec.to_builtins(configuration, enc_hook=str)
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(configuration, enc_hook=str))
     return document
 
 

@@ -87,6 +87,6 @@ def _remarks_on_gates(gates: Mapping[str, bool]) -> Iterator[str]:
         setting = f"feature gate {gate}={str(value).lower()} has no effect"
         if gate in _BEHAVIOUR:
             if value is not _BEHAVIOUR[gate]:
-                yield f"{setting}: this agent always acts as with {not value}"
+                yield f"{setting}: this agent always acts as with {str(not value).lower()}"
         elif gate not in _NO_MATTER:
             yield f"{setting}: this agent does not know it"

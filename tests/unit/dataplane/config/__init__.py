@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the configuration file; the files that they read stand in ``files``."""
