@@ -88,3 +88,9 @@ def flows_to(node: Host, family: Family, number: int, address: str) -> list[Know
             for entry in conntrack.dump_entries(tuple_orig=wanted)
             if ip_address(entry.tuple_orig.daddr) == ip_address(address)
         ]
+
+
+def forget_flows(node: Host, family: Family) -> None:
+    """Empty the conntrack table of ``node``."""
+    with node.entered(), Conntrack(nfgen_family=_ADDRESS_FAMILIES[family]) as conntrack:
+        conntrack.flush()
