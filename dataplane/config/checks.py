@@ -30,7 +30,8 @@ def problems_of(configuration: KubeProxyConfiguration) -> Iterator[Problem]:
     yield from _mode(configuration.mode)
     yield from _iptables(configuration.iptables)
     yield from _addresses(configuration)
-    yield from _cluster_networks(configuration.cluster_cidr)
+    if configuration.detect_local_mode == DetectLocalMode.CLUSTER_CIDR.value:
+        yield from _cluster_networks(configuration.cluster_cidr)
     yield from _node_port_addresses(configuration.node_port_addresses)
     yield from _local_detection(configuration)
     yield from _timeouts(configuration)
@@ -42,7 +43,7 @@ def problems_of(configuration: KubeProxyConfiguration) -> Iterator[Problem]:
 
 def _mode(mode: str) -> Iterator[Problem]:
     if mode != MODE:
-        reason = f"{mode!r} is not supported: this agent programs iptables; use iptables or nothing"
+        reason = f"{mode!r} is not supported: this agent programs iptables only"
         yield Problem("mode", reason)
 
 

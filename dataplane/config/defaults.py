@@ -13,6 +13,8 @@ from dataplane.config.types import ClientConnection, KubeProxyConfiguration, Log
 from rules.context import DetectLocalMode
 
 MODE: Final = "iptables"
+DETECT_LOCAL_MODE: Final = DetectLocalMode.CLUSTER_CIDR.value
+BIND_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - nothing binds to it
 HEALTHZ_PORT: Final = 10256
 METRICS_PORT: Final = 10249
 
@@ -22,7 +24,7 @@ _HALF_MINUTE: Final = Duration(30)
 
 def with_defaults(given: KubeProxyConfiguration) -> KubeProxyConfiguration:
     """``given`` with kube-proxy's defaults in place of empty fields."""
-    bind_address = given.bind_address or "0.0.0.0"  # noqa: S104 - kube-proxy's default
+    bind_address = given.bind_address or BIND_ADDRESS
     any_host, loopback = ("[::]", "[::1]") if ":" in bind_address else ("0.0.0.0", "127.0.0.1")  # noqa: S104
     return replace(
         given,
@@ -47,7 +49,7 @@ def with_defaults(given: KubeProxyConfiguration) -> KubeProxyConfiguration:
             sync_period=given.nftables.sync_period or _HALF_MINUTE,
             min_sync_period=given.nftables.min_sync_period or _SECOND,
         ),
-        detect_local_mode=given.detect_local_mode or DetectLocalMode.CLUSTER_CIDR.value,
+        detect_local_mode=given.detect_local_mode or DETECT_LOCAL_MODE,
         config_sync_period=given.config_sync_period or Duration(15 * 60),
     )
 

@@ -51,7 +51,7 @@ def read_configuration(path: Path) -> KubeProxyConfiguration:
         reason = f"cannot be read: {error.strerror}; check --config"
         raise ConfigError(str(path), [Problem("", reason)]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = f"is not valid YAML or JSON: {' '.join(str(error).split())}"
+        reason = f"is not valid YAML or JSON: {_parser_words(error)}"
         raise ConfigError(str(path), [Problem("", reason)]) from error
     return with_defaults(decode(content, str(path)))
 
@@ -146,6 +146,12 @@ def _without_nulls(content: object, section: type[Section]) -> object:
         else:
             kept[str(name)] = value
     return kept
+
+
+def _parser_words(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def _decode_text(kind: type[Duration], value: object) -> Duration:

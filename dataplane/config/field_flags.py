@@ -10,7 +10,14 @@ from typing import Any, Final, cast
 import click
 
 from dataplane.config.addresses import with_port
-from dataplane.config.defaults import HEALTHZ_PORT, METRICS_PORT, with_defaults
+from dataplane.config.defaults import (
+    BIND_ADDRESS,
+    DETECT_LOCAL_MODE,
+    HEALTHZ_PORT,
+    METRICS_PORT,
+    MODE,
+    with_defaults,
+)
 from dataplane.config.document import field_at, to_document
 from dataplane.config.types import KubeProxyConfiguration
 
@@ -75,6 +82,19 @@ def _default_note(path: str) -> str:
     return "" if default in ("", (), {}) else f"  [default: {default}]"
 
 
+def _or(default: str) -> Callable[[str], str]:
+    """For a flag whose empty text means its default, as with kube-proxy."""
+    return lambda text: text or default
+
+
+def _level(text: str) -> int:
+    # Go's flags take -v=4 too; here that is -v with the value "=4".
+    digits = text.removeprefix("=")
+    if not (digits.isascii() and digits.isdigit()):
+        raise click.BadParameter(f"{digits!r} is not a level such as 2")
+    return int(digits)
+
+
 def _feature_gates(text: str) -> Mapping[str, bool]:
     gates: dict[str, bool] = {}
     for item in filter(None, (item.strip() for item in text.split(","))):
@@ -106,6 +126,7 @@ _SERVERS: Final = (
     FieldFlag(
         name="--bind-address",
         path="bindAddress",
+        kind=_or(BIND_ADDRESS),
         metavar="ADDRESS",
         help="Address of this node in place of the Node's; nothing listens on it.",
     ),
@@ -141,6 +162,7 @@ _LOCAL_PODS: Final = (
     FieldFlag(
         name="--detect-local-mode",
         path="detectLocalMode",
+        kind=_or(DETECT_LOCAL_MODE),
         metavar="MODE",
         help="How packets of local pods are told from others: ClusterCIDR, NodeCIDR,"
         " BridgeInterface or InterfaceNamePrefix.",
@@ -160,7 +182,9 @@ _LOCAL_PODS: Final = (
 )
 
 _RULES: Final = (
-    FieldFlag(name="--proxy-mode", path="mode", metavar="MODE", help="Only iptables."),
+    FieldFlag(
+        name="--proxy-mode", path="mode", kind=_or(MODE), metavar="MODE", help="Only iptables."
+    ),
     FieldFlag(
         name="--masquerade-all",
         path="iptables.masqueradeAll",
@@ -260,8 +284,7 @@ _LOGS: Final = (
         name="--v",
         alias="-v",
         path="logging.verbosity",
-        # Go's flags take -v=4 too; here that is -v with the value "=4".
-        kind=lambda text: int(text.removeprefix("=")),
+        kind=_level,
         metavar="LEVEL",
         counts_with_file=True,
         help="Log level; 4 tells details, 6 those of libraries too.",
@@ -291,6 +314,11 @@ _WITHOUT_EFFECT: Final = tuple(
         ("--kube-api-burst", "clientConnection.burst", int),
         ("--profiling", "enableProfiling", click.BOOL),
         ("--show-hidden-metrics-for-version", "showHiddenMetricsForVersion", str),
+        ("--log-flush-frequency", "logging.flushFrequency", str),
+        ("--log-json-info-buffer-size", "logging.options.json.infoBufferSize", str),
+        ("--log-json-split-stream", "logging.options.json.splitStream", click.BOOL),
+        ("--log-text-info-buffer-size", "logging.options.text.infoBufferSize", str),
+        ("--log-text-split-stream", "logging.options.text.splitStream", click.BOOL),
         ("--ipvs-sync-period", "ipvs.syncPeriod", str),
         ("--ipvs-min-sync-period", "ipvs.minSyncPeriod", str),
         ("--ipvs-scheduler", "ipvs.scheduler", str),

@@ -74,13 +74,16 @@ def settings_of(
 
 def _options(configuration: KubeProxyConfiguration, *, is_liberal: bool) -> ProxyOptions:
     masquerade_bit = configuration.iptables.masquerade_bit
+    mode = DetectLocalMode(configuration.detect_local_mode)
+    # In other modes kube-proxy does not even check these networks.
+    cluster_cidr = configuration.cluster_cidr if mode is DetectLocalMode.CLUSTER_CIDR else ""
     return ProxyOptions(
         masquerade_bit=masquerade_bit,
         # kube-proxy has no bit for drops, so an operator may have given this one away.
         drop_bit=_DROP_BIT if masquerade_bit != _DROP_BIT else _DROP_BIT - 1,
         masquerade_all=configuration.iptables.masquerade_all,
-        detect_local_mode=DetectLocalMode(configuration.detect_local_mode),
-        cluster_cidrs=tuple(map(parse_network, split_networks(configuration.cluster_cidr))),
+        detect_local_mode=mode,
+        cluster_cidrs=tuple(map(parse_network, split_networks(cluster_cidr))),
         bridge_interface=configuration.detect_local.bridge_interface,
         interface_name_prefix=configuration.detect_local.interface_name_prefix,
         localhost_node_ports=configuration.iptables.localhost_node_ports,

@@ -105,6 +105,12 @@ def test_an_address_without_a_port_gets_the_usual_one() -> None:
     assert str(servers.metrics) == "192.0.2.1:10249"
 
 
+@pytest.mark.parametrize("flag", ["--proxy-mode=", "--detect-local-mode=", "--bind-address="])
+def test_an_empty_mode_or_address_is_the_default(flag: str) -> None:
+    """Where kube-proxy takes an empty flag for none at all, so does this agent."""
+    assert decode(flag) == decode()
+
+
 def test_manifests_may_be_listed() -> None:
     """Paths may follow one --manifests or have one each."""
     expected = (Path("a"), Path("b"))
@@ -132,6 +138,7 @@ def test_manifests_may_be_listed() -> None:
         (["--hostname-override= "], "--hostname-override: must be more than white space"),
         (["--feature-gates=A=true,B"], "'B' must be a gate and true or false"),
         (["--oom-score-adj=-1001"], "--oom-score-adj: Expected `int` >= -1000"),
+        (["-v=much"], "'much' is not a level such as 2"),
         (["--conntrack-min=few"], "'few' is not a valid integer"),
         (["--logging-format=xml"], "--logging-format: must be one of text, json"),
     ],

@@ -12,8 +12,8 @@ from tests.unit.dataplane.config.support import FILES, configuration
 
 
 @pytest.mark.parametrize("name", ["kubeadm.conf", "kubeadm-1.20.conf", "every-field.yaml"])
-def test_files_of_a_working_cluster_are_accepted(name: str) -> None:
-    """What kube-proxy runs with in mode iptables has no problems."""
+def test_usable_files_are_accepted(name: str) -> None:
+    """What kubeadm writes, or says something sensible in every field, has no problems."""
     assert list(problems_of(read_configuration(FILES / name))) == []
 
 
@@ -100,6 +100,7 @@ def test_what_cannot_be_used_is_a_problem(
         {"metricsBindAddress": ""},
         {"bindAddress": "fd00::1"},
         {"clusterCIDR": "fd00::/8, 10.0.0.0/8"},
+        {"clusterCIDR": "anything", "detectLocalMode": "NodeCIDR"},
         {"nodePortAddresses": ["primary"]},
         {"nodePortAddresses": ["10.0.0.1/8", "::/0"]},
         {"conntrack__tcpEstablishedTimeout": "0s"},
@@ -107,7 +108,7 @@ def test_what_cannot_be_used_is_a_problem(
     ],
 )
 def test_what_kube_proxy_takes_is_no_problem(fields: dict[str, object]) -> None:
-    """Zeros that switch something off, both families and host bits are accepted."""
+    """Zeros that switch something off, host bits and what no mode looks at are accepted."""
     assert list(problems_of(configuration(**fields))) == []
 
 

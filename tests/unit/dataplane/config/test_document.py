@@ -101,10 +101,10 @@ def test_json_is_read(tmp_path: Path) -> None:
         ("oomScoreAdj: 1001", "oomScoreAdj: Expected `int` <= 1000"),
         ("conntrack: {maxPerCore: -1}", "conntrack.maxPerCore: Expected `int` >= 0"),
         ("featureGates: {A: 1}", "featureGates[...]: Expected `bool`, got `int`"),
-        ("mode: iptables\nmode: ipvs", "'mode' stands twice"),
+        ("mode: iptables\nmode: ipvs", "line 4: 'mode' stands twice"),
         ("iptables: {syncPeriod: 1s, syncPeriod: 2s}", "'syncPeriod' stands twice"),
-        ("mode: [", "is not valid YAML or JSON"),
-        ("---\nmode: iptables", "expected a single document"),
+        ("mode: [", "is not valid YAML or JSON: line 4: expected"),
+        ("---\nmode: iptables", "line 3: but found another document"),
     ],
 )
 def test_a_wrong_field_is_told_by_file_and_path(fields: str, message: str, tmp_path: Path) -> None:

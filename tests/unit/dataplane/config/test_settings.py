@@ -48,7 +48,6 @@ def test_every_field_that_matters_gets_through() -> None:
         drop_bit=14,
         masquerade_all=True,
         detect_local_mode=DetectLocalMode.BRIDGE_INTERFACE,
-        cluster_cidrs=("10.1.0.0/16",),
         bridge_interface="br0",
         interface_name_prefix="veth",
         localhost_node_ports=False,
