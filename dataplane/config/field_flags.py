@@ -79,7 +79,7 @@ def _default_note(path: str) -> str:
     default = field_at(_DEFAULTS, path)
     if isinstance(default, bool):
         default = str(default).lower()
-    return "" if default in ("", (), {}) else f"  [default: {default}]"
+    return "" if default in ("", [], {}) else f"  [default: {default}]"
 
 
 def _or(default: str) -> Callable[[str], str]:
@@ -118,7 +118,7 @@ _CLIENT: Final = (
         name="--hostname-override",
         path="hostnameOverride",
         counts_with_file=True,
-        help="Name of this node, if it is not the host's.",
+        help="Name of this node.  [default: host name]",
     ),
 )
 
