@@ -28,6 +28,8 @@ class EventSink:
         self.refusals: list[HTTPStatus] = []
         """How the next Events are answered."""
         self.refused = 0
+        self.asked = 0
+        """How many requests for a Service came."""
         self.is_held = False
         """Whether requests wait."""
         self.services = {service}
@@ -88,6 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         key = ObjectKey(url.path.split("/")[4], selector.removeprefix("metadata.name="))
         sink = self.server.sink
         with sink.changed:
+            sink.asked += 1
             sink.changed.wait_for(lambda: not sink.is_held, PATIENCE_SECONDS)
             items = [{"metadata": {"uid": UID}}] if key in sink.services else []
         self._answer(HTTPStatus.OK, {"metadata": {"resourceVersion": "1"}, "items": items})
