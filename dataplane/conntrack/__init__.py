@@ -4,4 +4,5 @@
 - :mod:`dataplane.conntrack.wire`: entries and requests as the kernel's messages.
 - :mod:`dataplane.conntrack.table`: the kernel's table, read and pruned through netlink.
 - :mod:`dataplane.conntrack.reconciler`: when to look for stale entries, and which ones go.
+- :mod:`dataplane.conntrack.background`: the thread that does it.
 """

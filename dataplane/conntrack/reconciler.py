@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from threading import Lock
 from time import monotonic
 
 from dataplane.conntrack.table import delete_entries, find_entries
+from dataplane.errors import KernelError
 from dataplane.node_ports import interface_addresses
 from rules.flows import Flow, FlowTargets, needs_reconcile
 from rules.ir import Family
@@ -22,36 +24,55 @@ class ReconcileReport:
 
 
 class ConntrackReconciler:
-    """Knows what was served when it last looked. Owned by one thread.
+    """Knows what was served when it last looked at the table, and what has changed since.
 
     That memory begins with the process: which Services were deleted while no agent ran nobody can
     tell, and flows to them end when their clients pause for as long as nf_conntrack_udp_timeout.
+
+    Changes may be noted in one thread while another looks at the table.
     """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._known: dict[Family, FlowTargets] = {}
-        self._unfinished: set[Family] = set()
+        self._due: set[Family] = set()
 
-    def reconcile(self, family: Family, targets: FlowTargets) -> ReconcileReport | None:
-        """Delete what is stale now that the rules for ``targets`` stand.
+    def note(self, family: Family, targets: FlowTargets) -> bool:
+        """Note that the rules for ``targets`` stand now, and tell whether a pass is due.
 
-        Returns None, without a look at the table, if nothing can have become stale since the last
-        call. After a failure the next call makes up for it.
+        It is if flows can have become stale, now or at a time that no pass has looked after yet.
+        """
+        with self._lock:
+            known = self._known.get(family)
+            if needs_reconcile(known, targets):
+                self._due.add(family)
+            is_due = family in self._due
+            self._known[family] = targets.remembering(known) if known and is_due else targets
+            return is_due
+
+    def run(self, family: Family) -> ReconcileReport | None:
+        """Delete what is stale by what was noted last; None if no pass is due.
 
         Raises:
             KernelError: the table or the node's addresses cannot be read, or an entry not deleted.
+                The pass stays due.
         """
-        known = self._known.get(family)
-        if family not in self._unfinished and not needs_reconcile(known, targets):
-            self._known[family] = targets
-            return None
-        wanted = targets if known is None else targets.remembering(known)
-        self._known[family] = wanted
-        self._unfinished.add(family)
+        with self._lock:
+            if family not in self._due:
+                return None
+            self._due.remove(family)
+            targets = self._known[family]
         started = monotonic()
-        deleted = delete_entries(family, _stale_entries(family, wanted))
-        self._unfinished.remove(family)
-        self._known[family] = targets
+        try:
+            deleted = delete_entries(family, _stale_entries(family, targets))
+        except KernelError:
+            with self._lock:
+                self._due.add(family)
+                self._known[family] = self._known[family].remembering(targets)
+            raise
+        with self._lock:
+            if self._known[family] is targets:
+                self._known[family] = replace(targets, former=frozenset())
         return ReconcileReport(deleted, monotonic() - started)
 
 

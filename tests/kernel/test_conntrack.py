@@ -8,6 +8,7 @@ from typing import Unpack
 
 import pytest
 
+from dataplane.conntrack.errors import ConntrackError
 from dataplane.conntrack.reconciler import ConntrackReconciler, ReconcileReport
 from lab import Host, NodeLab, Refused, Target, TimedOut
 from lab.plan import GATEWAY, NODE
@@ -25,6 +26,7 @@ from tests.builders import (
 )
 from tests.kernel.flows import Client, known_flows
 from tests.kernel.node import KernelNode
+from tests.kernel.privileges import without_privileges
 from tests.kernel.traffic import LOCAL, REMOTE, of, tcp, udp
 
 _AT_ONCE_SECONDS = 0.4
@@ -58,9 +60,19 @@ class Agent:
 
     def reconcile(self) -> ReconcileReport | None:
         """Do the second half: the flows."""
-        targets = self._targets.build({one.service.key: one for one in self._states})
+        self._note()
         with self._node.host.entered():
-            return self._reconciler.reconcile(self._plan.family, targets)
+            return self._reconciler.run(self._plan.family)
+
+    def fail_to_reconcile(self) -> None:
+        """Try to do the second half without the privilege to."""
+        self._note()
+        with self._node.host.entered(), without_privileges(), pytest.raises(ConntrackError):
+            self._reconciler.run(self._plan.family)
+
+    def _note(self) -> None:
+        targets = self._targets.build({one.service.key: one for one in self._states})
+        self._reconciler.note(self._plan.family, targets)
 
     def sync(self, *states: ServiceState) -> ReconcileReport | None:
         """Do both."""
@@ -159,6 +171,22 @@ def test_a_flow_ends_with_its_service(
 
     assert known_flows(machines.node, plan.family, client) == []
     assert client.ask(timeout_seconds=_AT_ONCE_SECONDS) in (Refused(), TimedOut())
+
+
+def test_a_failed_pass_does_not_forget_a_deleted_service(
+    agent: Agent, plan: AddressPlan, machines: NodeLab
+) -> None:
+    """What could not be done when the service went is done by the next pass that works."""
+    with Client(machines.client, udp(plan.cluster_ip)) as client:
+        agent.sync(_service(plan, local(plan.local_pod)))
+        client.answer()
+        agent.program()
+        agent.fail_to_reconcile()
+        assert client.answer().by == LOCAL.name, "the flow goes on"
+
+        agent.reconcile()
+
+        assert known_flows(machines.node, plan.family, client) == []
 
 
 def test_a_flow_that_began_before_the_service_finds_its_first_endpoint(

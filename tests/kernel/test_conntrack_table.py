@@ -4,20 +4,21 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from queue import SimpleQueue
 
 import pytest
 
+from dataplane.conntrack.background import BackgroundReconciler
 from dataplane.conntrack.errors import ConntrackError
 from dataplane.conntrack.reconciler import ConntrackReconciler, ReconcileReport
 from dataplane.conntrack.table import delete_entries, find_entries
 from dataplane.settings import ConntrackSettings
 from dataplane.sysctls import set_conntrack
+from lab import wait_until
 from rules.flows import Flow, FlowTargets, FlowTargetsBuilder
 from rules.ir import Family
 from rules.model import ServiceState, ServiceType
@@ -25,9 +26,10 @@ from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, context, local, service_port, state
 from tests.kernel.flows import flows_to, forget_flows
 from tests.kernel.node import KernelNode
+from tests.kernel.privileges import without_privileges
 
 _MANY = 1000
-_NOBODY = 65534
+_PATIENCE_SECONDS = 10.0
 _INIT_CHUNK = struct.pack("!BBHLLHHL", 1, 0, 20, 0x1234, 65536, 1, 1, 1)
 
 
@@ -57,8 +59,10 @@ def _targets(plan: AddressPlan, protocol: str = "udp", *, localhost: bool = True
 
 
 def _reconcile(node: KernelNode, plan: AddressPlan, targets: FlowTargets) -> ReconcileReport:
+    reconciler = ConntrackReconciler()
+    reconciler.note(plan.family, targets)
     with node.host.entered():
-        report = ConntrackReconciler().reconcile(plan.family, targets)
+        report = reconciler.run(plan.family)
     assert report is not None
     return report
 
@@ -85,15 +89,6 @@ def _send_init(node: KernelNode, plan: AddressPlan) -> None:
 
 def _count(node: KernelNode, plan: AddressPlan, address: str, number: int) -> int:
     return len(flows_to(node.host, plan.family, number, address))
-
-
-@contextmanager
-def _without_privileges() -> Iterator[None]:
-    os.seteuid(_NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def _everything(_flow: Flow) -> bool:
@@ -163,20 +158,49 @@ def test_node_ports_on_loopback(node: KernelNode, plan: AddressPlan, *, localhos
     assert report.deleted == int(targets.loopback_serves_node_ports)
 
 
-def test_a_failed_pass_is_made_up_for(node: KernelNode, plan: AddressPlan) -> None:
+def test_a_failed_pass_stays_due(node: KernelNode, plan: AddressPlan) -> None:
     """Without privilege there is an error that says so; the next pass does what is left to do."""
     reconciler = ConntrackReconciler()
+    targets = _targets(plan)
     _send(node, plan.cluster_ip, 80)
     with node.host.entered():
-        with _without_privileges(), pytest.raises(ConntrackError, match="NET_ADMIN"):
-            reconciler.reconcile(plan.family, _targets(plan))
+        assert reconciler.note(plan.family, targets)
+        with without_privileges(), pytest.raises(ConntrackError, match="NET_ADMIN"):
+            reconciler.run(plan.family)
 
-        report = reconciler.reconcile(plan.family, _targets(plan))
-        again = reconciler.reconcile(plan.family, _targets(plan))
+        assert reconciler.note(plan.family, targets), "although nothing has changed"
+        report = reconciler.run(plan.family)
 
-    assert report is not None
-    assert report.deleted == 1
-    assert again is None
+        assert report is not None
+        assert report.deleted == 1
+        assert not reconciler.note(plan.family, targets)
+        assert reconciler.run(plan.family) is None
+
+
+def test_the_background_thread(
+    node: KernelNode, plan: AddressPlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It makes the passes that are due, one after the other, and survives one that fails."""
+    passes: SimpleQueue[tuple[Family, ReconcileReport]] = SimpleQueue()
+    background = BackgroundReconciler(lambda *one: passes.put(one))
+    with node.host.entered():
+        background.start()
+    served, gone = _targets(plan), FlowTargets({})
+    with without_privileges():
+        background.note(plan.family, served)
+        wait_until("the failure is logged", lambda: bool(caplog.records))
+
+    _send(node, plan.cluster_ip, 80)
+    background.note(plan.family, served)
+    family, first = passes.get(timeout=_PATIENCE_SECONDS)
+    background.note(plan.family, gone)
+    _, second = passes.get(timeout=_PATIENCE_SECONDS)
+    background.stop()
+
+    assert "stale" in caplog.text
+    assert "NET_ADMIN" in caplog.text
+    assert family is plan.family
+    assert (first.deleted, second.deleted) == (1, 0)
 
 
 _TIMEOUTS = ConntrackSettings(
@@ -214,7 +238,7 @@ def test_settings_that_the_kernel_refuses_are_warnings(
     before = _settings(lone_node)
     others = replace(_TIMEOUTS, udp_timeout_seconds=77.0, udp_stream_timeout_seconds=177.0)
 
-    with lone_node.host.entered(), _without_privileges():
+    with lone_node.host.entered(), without_privileges():
         set_conntrack(others, 1)
 
     refused = [one.message for one in caplog.records if one.levelno == logging.WARNING]
