@@ -10,14 +10,17 @@ from typing import Final
 from dataplane.errors import CommitRefusedError
 from dataplane.kernel.applier import ApplyReport, TableApplier
 from dataplane.memory import many_values, settle
+from rules import names
 from rules.build import ServiceBuilder, ServicesRules, compose
 from rules.context import FamilyContext
 from rules.ir import Family, TableName, Tables
 from rules.model import ObjectKey, ServiceState
 from rules.service import ServiceRules
 
-_TABLE_ORDER: Final = (TableName.FILTER, TableName.NAT)
-"""Filter first: a service that gets endpoints must not be translated while still rejected."""
+_FILTER_FIRST: Final = (TableName.FILTER, TableName.NAT)
+_NAT_FIRST: Final = (TableName.NAT, TableName.FILTER)
+_REFUSALS: Final = (names.SERVICES, names.EXTERNAL_SERVICES)
+"""Chains of the filter table whose rules refuse what nat does not translate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,11 @@ class FamilySync:
     def __init__(self, family: Family, *, lock_timeout_seconds: float) -> None:
         self._appliers = {
             table: TableApplier(family, table, lock_timeout_seconds=lock_timeout_seconds)
-            for table in _TABLE_ORDER
+            for table in TableName
         }
         self._builder: ServiceBuilder | None = None
         self._committed: ServicesRules = {}
+        self._programmed: Tables | None = None
         self._composed: tuple[ServicesRules, FamilyContext, Tables] | None = None
         self._set_aside: dict[ObjectKey, tuple[ServiceRules, str]] = {}
 
@@ -109,9 +113,10 @@ class FamilySync:
         tables = self._compose(services, context)
         reports = {
             table: self._appliers[table].apply(tables[table], verify=verify)
-            for table in _TABLE_ORDER
+            for table in _order(self._programmed, tables)
         }
         self._committed = services
+        self._programmed = tables
         return reports
 
     def _compose(self, services: ServicesRules, context: FamilyContext) -> Tables:
@@ -152,6 +157,21 @@ class FamilySync:
         for half in _halves(suspects):
             reports = self._admit(half, wanted, context) or reports
         return reports
+
+
+def _order(before: Tables | None, after: Tables) -> Sequence[TableName]:
+    """The order of commits that leaves no moment in which a packet meets neither table's rules.
+
+    A translated packet no longer matches the rule that refuses its VIP, so that a service may have
+    both for a moment. One with neither would let a UDP client's packets pass untranslated, and
+    conntrack would remember that. So translation comes first where services got endpoints, refusal
+    where they lost them; if there are both at once, some get endpoints a moment later.
+    """
+    if before is None:
+        return _FILTER_FIRST
+    chains, former = after[TableName.FILTER].chains, before[TableName.FILTER].chains
+    are_only_fewer = all(set(chains[chain]) <= set(former[chain]) for chain in _REFUSALS)
+    return _NAT_FIRST if are_only_fewer else _FILTER_FIRST
 
 
 def _halves(keys: Sequence[ObjectKey]) -> Collection[Sequence[ObjectKey]]:
