@@ -49,7 +49,7 @@ def health_check_port_taken(service: ObjectKey, error: DataplaneError) -> Servic
         service,
         "FailedToStartServiceHealthcheck",
         "Listen",
-        f"{error}; load balancers take this node for one without endpoints until the port is free",
+        f"{error}; until then load balancers take this node for one without endpoints",
     )
 
 

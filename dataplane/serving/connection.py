@@ -22,7 +22,7 @@ from dataplane.serving.http import Request, Respond, Response
 _log = logging.getLogger(__name__)
 
 _CHUNK: Final = 4096
-_LONGEST_HEAD: Final = 8192
+_LONGEST_HEAD: Final = 16384
 _BROKEN: Final = Response(HTTPStatus.INTERNAL_SERVER_ERROR, b"internal error; see the log\n")
 
 

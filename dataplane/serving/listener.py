@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -182,6 +183,11 @@ def bound_socket(endpoint: Endpoint) -> socket.socket:
     except OSError as error:
         # The error's own text repeats the address.
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise PortUnavailableError(f"cannot listen on {endpoint}: {reason}") from error
+        advice = (
+            "free the port or choose another"
+            if error.errno == errno.EADDRINUSE
+            else "choose another address"
+        )
+        raise PortUnavailableError(f"cannot listen on {endpoint}: {reason}; {advice}") from error
     listening.setblocking(False)  # noqa: FBT003 - the method takes it by position only
     return listening

@@ -23,13 +23,13 @@ WEB = ObjectKey("default", "web")
 
 def test_a_port_that_is_taken() -> None:
     """The event has kube-proxy's reason, and says what happened and what follows."""
-    error = DataplaneError("cannot listen on 0.0.0.0:32100: Address already in use")
+    error = DataplaneError("cannot listen: Address already in use; free the port")
     assert health_check_port_taken(WEB, error) == ServiceEvent(
         WEB,
         "FailedToStartServiceHealthcheck",
         "Listen",
-        "cannot listen on 0.0.0.0:32100: Address already in use; load balancers take this node for"
-        " one without endpoints until the port is free",
+        "cannot listen: Address already in use; free the port; until then load balancers take this"
+        " node for one without endpoints",
     )
 
 

@@ -208,10 +208,8 @@ def test_a_taken_port(servers: ServiceHealthServers, proxy: Proxy) -> None:
         services = {WEB: (taken, 1), SHOP: (free, 1)}
         _serve(servers, services)
         key, error = proxy.reports.get(timeout=10)
-        assert (key, str(error)) == (
-            WEB,
-            f"cannot listen on 127.0.0.1:{taken}: Address already in use",
-        )
+        assert key == WEB
+        assert str(error).startswith(f"cannot listen on 127.0.0.1:{taken}: Address already in use")
         wait_until_listening(free)
         _serve(servers, services)
     assert json.loads(body_when_served(taken, b'"web"'))["localEndpoints"] == 1

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from queue import SimpleQueue
 
@@ -12,6 +16,7 @@ import pytest
 from dataplane.serving.http import Request, Response
 from dataplane.serving.listener import Endpoint, Listener, PortUnavailableError
 from dataplane.serving.loop import ServingThread
+from lab.waiting import wait_until
 from rules.ir import Family
 from tests.unit.dataplane.serving.support import (
     LOOPBACK,
@@ -75,15 +80,18 @@ def test_a_taken_port_is_reported_once_and_had_when_free(
     wait_until_listening(port, address)
     assert ask(port, address=address).body == b"here"
     assert told.empty()
-    assert str(error) == f"cannot listen on {Endpoint(address, port)}: Address already in use"
+    assert str(error) == (
+        f"cannot listen on {Endpoint(address, port)}: Address already in use; free the port or"
+        " choose another"
+    )
     assert caplog.text.count("Address already in use") == 1
 
 
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("127.0.0.1", "Address already in use"),
-        ("192.0.2.1", "Cannot assign requested address"),
+        ("127.0.0.1", "Address already in use; free the port or choose another"),
+        ("192.0.2.1", "Cannot assign requested address; choose another address"),
     ],
 )
 def test_a_port_that_must_be_had(address: str, reason: str) -> None:
@@ -129,6 +137,38 @@ def test_a_port_goes_from_one_listener_to_the_next(thread: ServingThread) -> Non
     wait_until_closed(port, "127.0.0.2")
     assert body_when_served(port, b"here") == b"here"
     assert told.empty()
+
+
+@contextmanager
+def _no_file_to_spare() -> Iterator[None]:
+    """Let this process have no more files open than it has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    copies = [os.dup(0)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(copies) + 10, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                copies.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for copy in copies:
+            os.close(copy)
+
+
+def test_too_many_open_files(thread: ServingThread, caplog: pytest.LogCaptureFixture) -> None:
+    """A connection that cannot be had for want of files waits until there are some."""
+    port = free_port()
+    listener = Listener(Endpoint("127.0.0.1", port), _page)
+    listener.bind()
+    thread.open(listener)
+    with socket.socket() as client:
+        with _no_file_to_spare():
+            client.connect(("127.0.0.1", port))
+            wait_until("the shortage is noticed", lambda: "Too many open files" in caplog.text)
+        client.settimeout(10)
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert everything(client).endswith(b"here")
 
 
 def test_stopping_gives_up_a_port_that_is_still_taken() -> None:
