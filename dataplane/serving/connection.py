@@ -52,6 +52,8 @@ class Connection:
         self._writer = writer
         self._respond = respond
         self._patience = patience
+        # Draining is then waiting until all is on its way, not until little is left.
+        writer.transport.set_write_buffer_limits(high=0)
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
 
     async def serve(self) -> None:

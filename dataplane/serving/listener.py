@@ -154,7 +154,6 @@ class Listener:
         connection.add_done_callback(lambda _: client.close())
 
     async def _converse(self, client: socket.socket) -> None:
-        client.setblocking(False)  # noqa: FBT003 - the method takes it by position only
         reader, writer = await asyncio.open_connection(sock=client)
         await Connection(reader, writer, self._respond, self._timing.patience).serve()
 
@@ -189,5 +188,6 @@ def bound_socket(endpoint: Endpoint) -> socket.socket:
             else "choose another address"
         )
         raise PortUnavailableError(f"cannot listen on {endpoint}: {reason}; {advice}") from error
-    listening.setblocking(False)  # noqa: FBT003 - the method takes it by position only
+    # A connection that was given up before it is accepted must not be waited for.
+    listening.settimeout(0)
     return listening

@@ -130,6 +130,13 @@ def test_a_slow_request_is_given_up(port: int) -> None:
     assert is_closed
 
 
+def test_a_large_answer_arrives_whole(port: int) -> None:
+    """An answer that is larger than the kernel's buffers arrives to its last byte."""
+    assert ask(port, "/large").body == bytes(LARGE)
+    received = _exchange(port, b"GET /large HTTP/1.0\r\n\r\n")
+    assert received.partition(b"\r\n\r\n")[2] == bytes(LARGE)
+
+
 def test_a_client_that_does_not_read_is_given_up(thread: ServingThread) -> None:
     """An answer that is not taken is dropped, and with it the connection."""
     port = _served(thread, most_connections=1)
