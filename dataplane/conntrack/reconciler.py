@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from threading import Lock
 from time import monotonic
 
 from dataplane.conntrack.table import delete_entries, find_entries
-from dataplane.errors import KernelError
 from dataplane.node_ports import interface_addresses
 from rules.flows import Flow, FlowTargets, needs_reconcile
 from rules.ir import Family
@@ -35,7 +35,10 @@ class ConntrackReconciler:
     def __init__(self) -> None:
         self._lock = Lock()
         self._known: dict[Family, FlowTargets] = {}
-        self._due: set[Family] = set()
+        self._changes: Counter[Family] = Counter()
+        """Changes noted that can have left stale flows behind."""
+        self._handled: Counter[Family] = Counter()
+        """As many of them as passes have looked after."""
 
     def note(self, family: Family, targets: FlowTargets) -> bool:
         """Note that the rules for ``targets`` stand now, and tell whether a pass is due.
@@ -44,9 +47,8 @@ class ConntrackReconciler:
         """
         with self._lock:
             known = self._known.get(family)
-            if needs_reconcile(known, targets):
-                self._due.add(family)
-            is_due = family in self._due
+            self._changes[family] += needs_reconcile(known, targets)
+            is_due = self._is_due(family)
             self._known[family] = targets.remembering(known) if known and is_due else targets
             return is_due
 
@@ -58,22 +60,20 @@ class ConntrackReconciler:
                 The pass stays due.
         """
         with self._lock:
-            if family not in self._due:
+            if not self._is_due(family):
                 return None
-            self._due.remove(family)
             targets = self._known[family]
+            changes = self._changes[family]
         started = monotonic()
-        try:
-            deleted = delete_entries(family, _stale_entries(family, targets))
-        except KernelError:
-            with self._lock:
-                self._due.add(family)
-                self._known[family] = self._known[family].remembering(targets)
-            raise
+        deleted = delete_entries(family, _stale_entries(family, targets))
         with self._lock:
-            if self._known[family] is targets:
-                self._known[family] = replace(targets, former=frozenset())
+            self._handled[family] = changes
+            if not self._is_due(family):
+                self._known[family] = replace(self._known[family], former=frozenset())
         return ReconcileReport(deleted, monotonic() - started)
+
+    def _is_due(self, family: Family) -> bool:
+        return self._handled[family] < self._changes[family]
 
 
 def _stale_entries(family: Family, targets: FlowTargets) -> Iterator[bytes]:

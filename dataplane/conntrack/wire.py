@@ -127,7 +127,7 @@ def read_flow(datagram: bytes, entry: Span, protocol: str, ports: Collection[int
 
 
 def read_name(datagram: bytes, entry: Span) -> bytes:
-    """The attributes that tell an entry from all others, later ones of the same flow included."""
+    """The attributes that name an entry in a request: the flow as it began, and the entry's id."""
     original = slice(*_find(datagram, entry, _ORIGINAL))
     identity = slice(*_find(datagram, entry, _ID))
     return _attribute(_ORIGINAL | _NESTED, datagram[original]) + _attribute(_ID, datagram[identity])

@@ -10,7 +10,7 @@ import pytest
 
 from dataplane.conntrack.errors import ConntrackError
 from dataplane.conntrack.reconciler import ConntrackReconciler, ReconcileReport
-from lab import Host, NodeLab, Refused, Target, TimedOut
+from lab import Answered, Host, NodeLab, Refused, Target, TimedOut
 from lab.plan import GATEWAY, NODE
 from rules.flows import FlowTargetsBuilder
 from rules.model import ServiceState, ServiceType, SliceEndpoint
@@ -24,7 +24,7 @@ from tests.builders import (
     service_port,
     state,
 )
-from tests.kernel.flows import Client, known_flows
+from tests.kernel.flows import Client, KnownFlow, known_flows
 from tests.kernel.node import KernelNode
 from tests.kernel.privileges import without_privileges
 from tests.kernel.traffic import LOCAL, REMOTE, of, tcp, udp
@@ -125,6 +125,11 @@ def _service(plan: AddressPlan, *endpoints: SliceEndpoint) -> ServiceState:
     )
 
 
+def _seen(client: Client, node: Host, plan: AddressPlan) -> tuple[list[KnownFlow], Answered]:
+    """The entry of a client's flow, and then the answer: it would bring back an entry that went."""
+    return known_flows(node, plan.family, client), client.answer()
+
+
 def test_a_flow_moves_when_its_endpoint_is_removed(
     agent: Agent, client: Client, plan: AddressPlan
 ) -> None:
@@ -189,6 +194,31 @@ def test_a_failed_pass_does_not_forget_a_deleted_service(
         assert known_flows(machines.node, plan.family, client) == []
 
 
+def test_the_address_of_a_deleted_service_may_become_somebody_elses(
+    agent: Agent, node: KernelNode, plan: AddressPlan, machines: NodeLab
+) -> None:
+    """Once its flows are ended it is forgotten, and what others translate there goes on."""
+    agent.sync(_service(plan, local(plan.local_pod)))
+    agent.sync()
+    match = ("-d", plan.cluster_ip, "-p", "udp", "--dport", "80")
+    translate = ("-j", "DNAT", "--to-destination", plan.endpoint(plan.other_local_pod))
+    node.iptables(plan, "-t", "nat", "-A", "PREROUTING", *match, *translate)
+    with Client(machines.client, udp(plan.cluster_ip)) as client:
+        client.answer()
+        before = _seen(client, machines.node, plan)
+
+        elsewhere = state(
+            plan,
+            local(plan.local_pod),
+            cluster_ips=(plan.other_cluster_ip,),
+            ports=(service_port(protocol="udp"),),
+        )
+        report = agent.sync(elsewhere)
+
+        assert report is not None
+        assert _seen(client, machines.node, plan) == before
+
+
 def test_a_flow_that_began_before_the_service_finds_its_first_endpoint(
     agent: Agent, client: Client, plan: AddressPlan, machines: NodeLab
 ) -> None:
@@ -220,7 +250,8 @@ def test_a_flow_to_a_serving_endpoint_goes_on(
 ) -> None:
     """While others leave, it keeps its entry and the port that its pod sees; draining, too."""
     agent.sync(_service(plan, local(plan.local_pod)))
-    before = client.answer(), known_flows(machines.node, plan.family, client)
+    client.answer()
+    before = _seen(client, machines.node, plan)
     serving = local(plan.local_pod, ready=not is_draining, serving=True, terminating=is_draining)
     others = remote(plan.remote_pod), remote(plan.other_remote_pod)
     agent.sync(_service(plan, local(plan.local_pod), *others))
@@ -229,20 +260,21 @@ def test_a_flow_to_a_serving_endpoint_goes_on(
 
     assert report is not None
     assert report.deleted == 0
-    assert (client.answer(), known_flows(machines.node, plan.family, client)) == before
+    assert _seen(client, machines.node, plan) == before
 
 
 def test_tcp_is_left_to_itself(agent: Agent, plan: AddressPlan, machines: NodeLab) -> None:
     """A connection to an endpoint that is gone from the service goes on as it likes."""
     agent.sync(_service(plan, local(plan.local_pod)))
     with Client(machines.client, tcp(plan.cluster_ip)) as client:
-        before = client.answer(), known_flows(machines.node, plan.family, client)
+        client.answer()
+        before = _seen(client, machines.node, plan)
 
         agent.sync(_service(plan, remote(plan.remote_pod)))
         agent.sync(_service(plan))
         agent.sync()
 
-        assert (client.answer(), known_flows(machines.node, plan.family, client)) == before
+        assert _seen(client, machines.node, plan) == before
 
 
 def test_flows_of_others_go_on(
@@ -254,14 +286,15 @@ def test_flows_of_others_go_on(
         Client(machines.client, udp(plan.local_pod)) as to_pod,
     ):
         flows = (to_node, to_pod)
-        before = [(one.answer(), known_flows(host_server, plan.family, one)) for one in flows]
+        for one in flows:
+            one.answer()
+        before = [_seen(one, host_server, plan) for one in flows]
 
         agent.sync(_service(plan, local(plan.local_pod)))
         agent.sync(_service(plan))
         agent.sync()
 
-        after = [(one.answer(), known_flows(host_server, plan.family, one)) for one in flows]
-        assert after == before
+        assert [_seen(one, host_server, plan) for one in flows] == before
 
 
 def test_a_node_ports_number_elsewhere_is_not_the_node_port(

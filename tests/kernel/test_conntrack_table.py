@@ -131,11 +131,12 @@ def test_sctp_entries_are_stale_as_well(node: KernelNode, plan: AddressPlan) -> 
     assert _count(node, plan, plan.cluster_ip, socket.IPPROTO_UDP) == 1
 
 
-def test_entries_of_other_zones_stay(node: KernelNode, plan: AddressPlan) -> None:
+@pytest.mark.parametrize("zone", ["--zone", "--zone-orig"])
+def test_entries_of_other_zones_stay(node: KernelNode, plan: AddressPlan, zone: str) -> None:
     """Who tracks connections in a zone may use our addresses for something else."""
     _send(node, plan.cluster_ip, 80)
     for chain in ("OUTPUT", "PREROUTING"):
-        rule = f"-t raw -A {chain} -p udp -j CT --zone 7"
+        rule = f"-t raw -A {chain} -p udp -j CT {zone} 7"
         node.iptables(plan, *rule.split())
     _send(node, plan.cluster_ip, 80)
     assert _count(node, plan, plan.cluster_ip, socket.IPPROTO_UDP) == 2
