@@ -5,4 +5,5 @@
 - :mod:`dataplane.conntrack.table`: the kernel's table, read and pruned through netlink.
 - :mod:`dataplane.conntrack.reconciler`: when to look for stale entries, and which ones go.
 - :mod:`dataplane.conntrack.background`: the thread that does it.
+- :mod:`dataplane.conntrack.observer`: what tells it of each sync.
 """
