@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Final
 
 from dataplane.errors import KernelError
+from dataplane.kernel.applier import TableObserver
 from dataplane.node_ports import context_of, interface_addresses
-from dataplane.reports import SyncLog
+from dataplane.observation import SyncObserver, SyncOutcome
 from dataplane.schedule import Reason, Schedule
 from dataplane.settings import Settings
 from dataplane.state import Picture
@@ -19,27 +19,35 @@ from dataplane.sync import FamilySync
 from dataplane.sysctls import enable_route_localnet
 from rules.ir import Family
 
-_log = logging.getLogger(__name__)
-
 _STOP: Final = True
 
 
 class Agent:
     """Programs the node; only the thread of :meth:`run` touches the kernel."""
 
-    def __init__(self, settings: Settings, families: tuple[Family, ...]) -> None:
-        """Program ``families`` as ``settings`` say."""
+    def __init__(
+        self,
+        settings: Settings,
+        families: Iterable[Family],
+        observers: Sequence[SyncObserver],
+        table_observer: TableObserver,
+    ) -> None:
+        """Program ``families`` as ``settings`` say; ``observers`` are told in the given order."""
         self._settings = settings
+        self._observers = observers
         self._syncs = {
-            family: FamilySync(family, lock_timeout_seconds=settings.sync.lock_timeout_seconds)
+            family: FamilySync(
+                family,
+                lock_timeout_seconds=settings.sync.lock_timeout_seconds,
+                observer=table_observer,
+            )
             for family in families
         }
         # A queue, not an event: its put is safe in a signal handler that interrupts its get.
         self._wakeups: SimpleQueue[bool] = SimpleQueue()
         self._is_change_noted = False
-        self._sync_log = SyncLog(strict_source_ranges=settings.options.strict_source_ranges)
         self._is_localnet_routed = not (
-            settings.options.localhost_node_ports and Family.IPV4 in families
+            settings.options.localhost_node_ports and Family.IPV4 in self._syncs
         )
         self._schedule = Schedule(settings.sync, monotonic())
 
@@ -47,6 +55,9 @@ class Agent:
         """Tell that the picture has changed; from any thread."""
         if not self._is_change_noted:
             self._is_change_noted = True
+            for family in self._syncs:
+                for observer in self._observers:
+                    observer.queued(family)
             self._wakeups.put(not _STOP)
 
     def stop(self) -> None:
@@ -77,19 +88,27 @@ class Agent:
 
     def _sync(self, picture: Picture, reason: Reason) -> None:
         self._schedule.note_start()
-        verify = reason is Reason.PERIOD
-        failed = False
-        for family, sync in self._syncs.items():
-            started = monotonic()
-            try:
-                context = context_of(self._settings, picture.node, family, interface_addresses)
-                report = sync.sync(picture.services, context, verify=verify)
-            except KernelError as error:
-                failed = True
-                _log.error("sync of %s failed: %s", family.value, error)
-            else:
-                self._sync_log.tell(family, reason, report, monotonic() - started)
-        self._note_end(failed=failed, verified=verify)
+        results = [self._sync_family(family, picture, reason) for family in self._syncs]
+        self._note_end(failed=not all(results), verified=reason is Reason.PERIOD)
+
+    def _sync_family(self, family: Family, picture: Picture, reason: Reason) -> bool:
+        """Sync one family, and tell whether it went well: the other one does not depend on it."""
+        started = monotonic()
+        for observer in self._observers:
+            observer.started(family)
+        try:
+            context = context_of(self._settings, picture.node, family, interface_addresses)
+            report = self._syncs[family].sync(
+                picture.services, context, verify=reason is Reason.PERIOD
+            )
+        except KernelError as error:
+            for observer in self._observers:
+                observer.failed(family, reason, monotonic() - started, error)
+            return False
+        outcome = SyncOutcome(family, reason, monotonic() - started, picture, context, report)
+        for observer in self._observers:
+            observer.succeeded(outcome)
+        return True
 
     def _note_end(self, *, failed: bool, verified: bool) -> None:
         if failed:

@@ -8,7 +8,7 @@ nobody sets; the times that are shown are the wall clock's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
@@ -18,9 +18,6 @@ import msgspec
 
 from dataplane.family_names import FAMILY_NAMES
 from rules.ir import Family
-
-TO_BE_DELETED_TAINT: Final = "ToBeDeletedByClusterAutoscaler"
-"""The cluster autoscaler sets it on a node that it is about to remove."""
 
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 """How Go shows a time that was not set."""
@@ -145,8 +142,3 @@ class ProxyHealth:
         times = (self._queued_at.get(family), self._in_hand_since.get(family))
         limit = self._monotonic() - self._timeout_seconds
         return any(since is not None and since <= limit for since in times)
-
-
-def is_node_eligible(taint_keys: Collection[str], *, is_being_deleted: bool) -> bool:
-    """Whether a node with these taints should get traffic from load balancers."""
-    return not is_being_deleted and TO_BE_DELETED_TAINT not in taint_keys

@@ -8,20 +8,19 @@ from typing import Final
 
 from dataplane.errors import SourceError
 from dataplane.settings import SourceSettings
-from dataplane.sources.base import LoggingObserver, Source
+from dataplane.sources.base import LoggingObserver, Source, SourceObserver
 from dataplane.sources.manifests import ManifestSource, load_manifests
 from dataplane.state import ClusterState, Picture, StateSink
 
 _PATIENCE_SECONDS: Final = 60.0
 
 
-def open_source(settings: SourceSettings, sink: StateSink) -> Source:
+def open_source(settings: SourceSettings, sink: StateSink, observer: SourceObserver) -> Source:
     """The source that delivers to ``sink`` what ``settings`` point to; not started yet.
 
     Raises:
         SourceError: the cluster's configuration cannot be used.
     """
-    observer = LoggingObserver()
     if settings.manifests:
         return ManifestSource(settings.manifests, settings.node_name, sink, observer)
     # Imported here: the kubernetes package takes half a second, and manifests do not need it.
@@ -49,7 +48,7 @@ def take_picture(settings: SourceSettings) -> Picture:
         observer = LoggingObserver()
         load_manifests(settings.manifests, settings.node_name, observer).deliver(state)
     else:
-        source = open_source(settings, state)
+        source = open_source(settings, state, LoggingObserver())
         source.start()
         try:
             is_complete.wait(_PATIENCE_SECONDS)

@@ -1,24 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node agent: source, sync loop, signals."""
+"""The node agent put together: sources, sync loop, and those who follow its syncs."""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from dataplane.agent import Agent
+from dataplane.cluster_events import ClusterEventRecorder
+from dataplane.config.addresses import ListenAddress
+from dataplane.config.document import configz
+from dataplane.conntrack.background import BackgroundReconciler
+from dataplane.conntrack.observer import FlowObserver
+from dataplane.events import EventRecorder, LoggingRecorder, health_check_port_taken
+from dataplane.health import ProxyHealth
 from dataplane.instance_lock import instance_lock
 from dataplane.kernel.libiptc import usable_families
 from dataplane.kernel.other_variant import nft_findings
+from dataplane.metrics import Metrics
+from dataplane.observation import SyncObserver
+from dataplane.observers import CountingObserver, EventObserver
 from dataplane.picture import open_source
-from dataplane.settings import Settings
-from dataplane.sources.base import LoggingObserver, Source
+from dataplane.serving.health_checks import ServiceHealthServers
+from dataplane.serving.http import Respond
+from dataplane.serving.listener import Endpoint, Listener
+from dataplane.serving.loop import ServingThread
+from dataplane.serving.observer import HealthCheckObserver
+from dataplane.serving.pages import health_pages, metrics_pages
+from dataplane.settings import ServerSettings, Settings
+from dataplane.sources.api import ApiServer
+from dataplane.sources.base import LoggingObserver, Source, SourceObserver
 from dataplane.sources.interface_addresses import InterfaceAddressSource
 from dataplane.state import ClusterState
+from dataplane.sync_log import SyncLog
+from dataplane.sync_reports import EventReporter, HealthReporter, MetricsReporter
+from dataplane.sysctls import set_conntrack, set_oom_score
+from rules.ir import Family
 
 _log = logging.getLogger(__name__)
+
+_LATE_PERIODS = 2
+"""A change that waited for so many sync periods makes the agent unhealthy."""
 
 
 def run_agent(settings: Settings, lock_file: Path) -> None:
@@ -28,28 +54,126 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
         SecondInstanceError: another agent runs on this node.
         KernelUnusableError: this machine cannot be programmed.
         SourceError: there is nothing to follow.
+        PortUnavailableError: a server cannot have its port, and was told to insist on it.
     """
     # First of all: without privileges the lock file cannot be had either, but that is no help.
     families = usable_families()
-    with instance_lock(lock_file):
-        for family in families:
-            for finding in nft_findings(family):
-                _log.warning("%s", finding)
-        agent = Agent(settings, families)
-        state = ClusterState(agent.note_change)
+    with instance_lock(lock_file), ExitStack() as running:
+        _prepare_node(settings, families)
+        _Composition(settings, families, running).run()
+    _log.info("stopped; the rules stay in place")
+
+
+def _prepare_node(settings: Settings, families: Sequence[Family]) -> None:
+    for family in families:
+        for finding in nft_findings(family):
+            _log.warning("%s", finding)
+    set_conntrack(settings.conntrack, os.cpu_count() or 1)
+    if settings.oom_score_adj is not None:
+        set_oom_score(settings.oom_score_adj)
+
+
+class _Composition:
+    """All parts of one agent; what they start is stopped when ``running`` is left."""
+
+    def __init__(self, settings: Settings, families: Sequence[Family], running: ExitStack) -> None:
+        self._settings = settings
+        self._families = families
+        self._running = running
+        self._metrics = Metrics(families)
+        self._health = ProxyHealth(families, _LATE_PERIODS * settings.sync.sync_period_seconds)
+        self._recorder = self._open_recorder()
+
+    def run(self) -> None:
+        settings = self._settings
+        agent = Agent(settings, self._families, self._observers(), self._metrics)
+        state = ClusterState(agent.note_change, self._metrics)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: agent.stop())
-        sources: list[Source] = [open_source(settings.source, state)]
+        observer = self._source_observer()
+        self._start(open_source(settings.source, state, observer))
         if settings.node_port_addresses:
-            sources.append(InterfaceAddressSource(agent.note_change, LoggingObserver()))
-        with ExitStack() as started:
-            for source in sources:
-                source.start()
-                started.callback(source.stop)
-            _log.info(
-                "programming %s for node %s",
-                " and ".join(family.value for family in families),
-                settings.source.node_name,
+            self._start(InterfaceAddressSource(agent.note_change, observer))
+        _log.info(
+            "programming %s for node %s",
+            " and ".join(family.value for family in self._families),
+            settings.source.node_name,
+        )
+        agent.run(state.picture)
+
+    def _observers(self) -> Sequence[SyncObserver]:
+        """In the order in which they are told: what others act upon comes first."""
+        is_strict = self._settings.options.strict_source_ranges
+        return (
+            HealthReporter(self._health),
+            HealthCheckObserver(self._open_servers()),
+            FlowObserver(self._open_reconciler()),
+            MetricsReporter(self._metrics),
+            SyncLog(strict_source_ranges=is_strict),
+            EventReporter(self._recorder, strict_source_ranges=is_strict),
+        )
+
+    def _open_servers(self) -> ServiceHealthServers:
+        thread = ServingThread()
+        thread.start()
+        self._running.callback(thread.stop)
+        servers = self._settings.servers
+        self._serve(thread, servers, servers.healthz, health_pages(self._health, self._metrics))
+        configuration = self._settings.configuration
+        self._serve(
+            thread,
+            servers,
+            servers.metrics,
+            metrics_pages(self._metrics, lambda: configz(configuration)),
+        )
+        return ServiceHealthServers(
+            thread,
+            is_proxy_healthy=lambda: self._health.read().is_live,
+            on_unavailable=lambda service, error: self._recorder.record(
+                health_check_port_taken(service, error)
+            ),
+        )
+
+    @staticmethod
+    def _serve(
+        thread: ServingThread,
+        servers: ServerSettings,
+        address: ListenAddress | None,
+        pages: Respond,
+    ) -> None:
+        if address is None:
+            return
+        listener = Listener(Endpoint(address.host, address.port, is_every_family=True), pages)
+        if servers.bind_hard_fail:
+            listener.bind()
+        thread.open(listener)
+
+    def _open_reconciler(self) -> BackgroundReconciler:
+        reconciler = BackgroundReconciler(
+            lambda family, report: self._metrics.conntrack_reconciled(
+                family, report.seconds, report.deleted
             )
-            agent.run(state.picture)
-        _log.info("stopped; the rules stay in place")
+        )
+        self._start(reconciler)
+        return reconciler
+
+    def _open_recorder(self) -> EventRecorder:
+        source = self._settings.source
+        if source.manifests:
+            return LoggingRecorder()
+        recorder = ClusterEventRecorder(
+            ApiServer(source.kubeconfig, source.master), source.node_name
+        )
+        self._start(recorder)
+        return recorder
+
+    def _source_observer(self) -> SourceObserver:
+        logging_observer = CountingObserver(self._metrics, LoggingObserver())
+        if self._settings.source.manifests:
+            # There is nobody to tell but the log.
+            return logging_observer
+        return EventObserver(self._recorder, logging_observer)
+
+    def _start(self, part: Source) -> None:
+        part.start()
+        self._running.callback(part.stop)

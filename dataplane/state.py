@@ -57,18 +57,34 @@ class Picture:
 
     services: Mapping[ObjectKey, ServiceState]
     node: Node
+    changed_at: tuple[float, ...] = ()
+    """When endpoints changed of which no picture has told yet, in seconds since the epoch."""
 
 
 class ListMissingError(RuntimeError):
     """A source delivered a single object before its list: a defect of that source."""
 
 
+class ChangeCounter(Protocol):
+    """Counts what the sources deliver; its methods are called from their threads."""
+
+    def services_changed(self, count: int) -> None:
+        """So many Services were added, changed or deleted."""
+
+    def slices_changed(self, count: int) -> None:
+        """So many EndpointSlices were added, changed or deleted."""
+
+
 class ClusterState:
     """Collects what the sources deliver; a :class:`StateSink`."""
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        """Call ``on_change``, from the source's thread, after each change that matters."""
+    def __init__(self, on_change: Callable[[], None], counter: ChangeCounter | None = None) -> None:
+        """Call ``on_change``, from the source's thread, after each change that matters.
+
+        ``counter`` is told before what it was that changed.
+        """
         self._on_change = on_change
+        self._counter = counter
         self._lock = Lock()
         self._services: dict[ObjectKey, Service] | None = None
         self._slices: dict[ObjectKey, EndpointSlice] | None = None
@@ -76,6 +92,7 @@ class ClusterState:
         self._node: Node | None = None
         self._states: dict[ObjectKey, ServiceState] = {}
         self._stale: set[ObjectKey] = set()
+        self._changed_at: list[float] = []
 
     def replace_services(
         self, services: Iterable[Service], unusable: frozenset[ObjectKey] = frozenset()
@@ -90,7 +107,7 @@ class ClusterState:
             self._services = new
             self._stale |= changed
         if changed or is_first:
-            self._on_change()
+            self._tell(services=len(changed))
 
     def put_service(self, service: Service) -> None:
         """See :class:`StateSink`."""
@@ -101,7 +118,7 @@ class ClusterState:
                 return
             self._services[service.key] = service
             self._stale.add(service.key)
-        self._on_change()
+        self._tell(services=1)
 
     def delete_service(self, key: ObjectKey) -> None:
         """See :class:`StateSink`."""
@@ -109,7 +126,7 @@ class ClusterState:
             if not self._services or self._services.pop(key, None) is None:
                 return
             self._stale.add(key)
-        self._on_change()
+        self._tell(services=1)
 
     def replace_slices(
         self, slices: Iterable[EndpointSlice], unusable: frozenset[ObjectKey] = frozenset()
@@ -125,7 +142,7 @@ class ClusterState:
             for key in changed:
                 self._set_slice(key, new.get(key))
         if changed or is_first:
-            self._on_change()
+            self._tell(slices=len(changed))
 
     def put_slice(self, endpoint_slice: EndpointSlice) -> None:
         """See :class:`StateSink`."""
@@ -135,7 +152,7 @@ class ClusterState:
             if self._slices.get(endpoint_slice.key) == endpoint_slice:
                 return
             self._set_slice(endpoint_slice.key, endpoint_slice)
-        self._on_change()
+        self._tell(slices=1)
 
     def delete_slice(self, key: ObjectKey) -> None:
         """See :class:`StateSink`."""
@@ -143,7 +160,7 @@ class ClusterState:
             if not self._slices or key not in self._slices:
                 return
             self._set_slice(key, None)
-        self._on_change()
+        self._tell(slices=1)
 
     def put_node(self, node: Node) -> None:
         """See :class:`StateSink`."""
@@ -163,7 +180,14 @@ class ClusterState:
                 for key in self._stale:
                     self._refresh(key, self._services.get(key))
                 self._stale = set()
-            return Picture(MappingProxyType(self._states), self._node)
+            changed_at, self._changed_at = tuple(self._changed_at), []
+            return Picture(MappingProxyType(self._states), self._node, changed_at)
+
+    def _tell(self, *, services: int = 0, slices: int = 0) -> None:
+        if self._counter is not None:
+            self._counter.services_changed(services)
+            self._counter.slices_changed(slices)
+        self._on_change()
 
     def _set_slice(self, key: ObjectKey, endpoint_slice: EndpointSlice | None) -> None:
         """Put or remove one slice; it may have moved from one Service to another."""
@@ -178,6 +202,8 @@ class ClusterState:
             self._stale.add(old.service)
         if endpoint_slice is not None:
             self._slices[key] = endpoint_slice
+            if endpoint_slice.changed_at is not None:
+                self._changed_at.append(endpoint_slice.changed_at)
             self._slices_of.setdefault(endpoint_slice.service, {})[key] = endpoint_slice
             self._stale.add(endpoint_slice.service)
 

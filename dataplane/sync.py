@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dataplane.errors import CommitRefusedError
-from dataplane.kernel.applier import ApplyReport, TableApplier
+from dataplane.kernel.applier import UNOBSERVED, ApplyReport, TableApplier, TableObserver
 from dataplane.memory import many_values, settle
 from rules import names
 from rules.build import ServiceBuilder, ServicesRules, compose
 from rules.context import FamilyContext
 from rules.ir import Family, TableName, Tables
 from rules.model import ObjectKey, ServiceState
-from rules.service import ServiceRules
+from rules.service import ALL_SERVED, ServiceRules, Unserved
 
 _FILTER_FIRST: Final = (TableName.FILTER, TableName.NAT)
 _NAT_FIRST: Final = (TableName.NAT, TableName.FILTER)
@@ -32,14 +32,24 @@ class FamilyReport:
     """Services whose rules the kernel or our own checks do not accept, with the reason."""
     ranges_of_other_family_only: frozenset[ObjectKey] = frozenset()
     """Services whose loadBalancerSourceRanges say nothing about this family."""
+    unserved: Unserved = ALL_SERVED
+    """Service ports that policy Local keeps from endpoints elsewhere."""
 
 
 class FamilySync:
     """Keeps the tables of one family as the Services want them. Owned by one thread."""
 
-    def __init__(self, family: Family, *, lock_timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        family: Family,
+        *,
+        lock_timeout_seconds: float,
+        observer: TableObserver = UNOBSERVED,
+    ) -> None:
         self._appliers = {
-            table: TableApplier(family, table, lock_timeout_seconds=lock_timeout_seconds)
+            table: TableApplier(
+                family, table, lock_timeout_seconds=lock_timeout_seconds, observer=observer
+            )
             for table in TableName
         }
         self._builder: ServiceBuilder | None = None
@@ -80,6 +90,10 @@ class FamilySync:
             reports,
             {**self._builder.broken, **refused},
             frozenset(key for key, rules in built.items() if rules.ranges_of_other_family_only),
+            Unserved(
+                sum(rules.unserved.internal for rules in built.values()),
+                sum(rules.unserved.external for rules in built.values()),
+            ),
         )
 
     def _program_or_set_aside(

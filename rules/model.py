@@ -113,6 +113,8 @@ class EndpointSlice:
     family: Family
     ports: tuple[SlicePort, ...]
     endpoints: tuple[SliceEndpoint, ...]
+    changed_at: float | None = None
+    """When what it tells came about, in seconds since the epoch, as far as its maker says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rules.context import FamilyContext
 from rules.entry_rules import node_port_rules, services_rules
@@ -14,6 +15,16 @@ from rules.model import ServiceState
 from rules.policy_chains import policy_chains
 from rules.rejects import health_check_rules, unserved_external_rules, unserved_internal_rules
 from rules.service_port import for_family, plan_port
+
+
+class Unserved(NamedTuple):
+    """How many service ports have endpoints, but none here that policy Local allows."""
+
+    internal: int = 0
+    external: int = 0
+
+
+ALL_SERVED = Unserved()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,7 @@ class ServiceRules:
     filter_node_ports: Rules
     ranges_of_other_family_only: bool = False
     """Whether loadBalancerSourceRanges are named and none says anything about this family."""
+    unserved: Unserved = ALL_SERVED
 
 
 NO_RULES = ServiceRules({}, (), (), (), (), ())
@@ -48,6 +60,7 @@ def build_service(state: ServiceState, context: FamilyContext) -> ServiceRules:
     filter_external_services: list[Rule] = []
     filter_node_ports: list[Rule] = []
     ranges_of_other_family_only = False
+    unserved_internally = unserved_externally = 0
     for port in sorted(service.ports):
         plan = plan_port(service, port, state.slices, context)
         nat_services += services_rules(plan)
@@ -57,6 +70,9 @@ def build_service(state: ServiceState, context: FamilyContext) -> ServiceRules:
         filter_services += unserved_internal_rules(plan)
         filter_external_services += unserved_external_rules(plan)
         filter_node_ports += health_check_rules(plan)
+        if plan.endpoints.exist_anywhere:
+            unserved_internally += not plan.has_internal_endpoints
+            unserved_externally += plan.uses_external_chain and not plan.has_external_endpoints
         ranges_of_other_family_only |= bool(plan.ingress_ips) and plan.admission.other_family_only
     return ServiceRules(
         chains,
@@ -66,4 +82,5 @@ def build_service(state: ServiceState, context: FamilyContext) -> ServiceRules:
         tuple(filter_external_services),
         tuple(filter_node_ports),
         ranges_of_other_family_only,
+        Unserved(unserved_internally, unserved_externally),
     )

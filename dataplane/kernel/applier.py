@@ -6,11 +6,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from tenacity import (
+    RetryCallState,
     Retrying,
-    before_sleep_log,
     retry_if_exception_type,
     stop_after_attempt,
     wait_random_exponential,
@@ -38,6 +38,28 @@ _NO_DIFFERENCE: Final = Difference({}, ())
 _Step = Callable[[Transaction], None]
 
 
+class TableObserver(Protocol):
+    """Is told how the tables are reached."""
+
+    def lock_waited(self, seconds: float) -> None:
+        """The xtables lock was had, or given up, after ``seconds``."""
+
+    def commit_conflicted(self, family: Family, table: TableName) -> None:
+        """Somebody else wrote to a table between our read and our commit."""
+
+
+class _Unobserved:
+    def lock_waited(self, seconds: float) -> None:
+        pass
+
+    def commit_conflicted(self, family: Family, table: TableName) -> None:
+        pass
+
+
+UNOBSERVED: Final[TableObserver] = _Unobserved()
+"""For whom it is enough to see the result."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApplyReport:
     """What one call to :meth:`TableApplier.apply` did to the kernel's table."""
@@ -46,6 +68,10 @@ class ApplyReport:
     """To follow the desired table."""
     repairs: Changes
     """To bring back what somebody else had changed of ours."""
+    rules: int
+    """All of ours that stand in the table now, hooks aside."""
+    chains: int
+    """All of ours that stand in the table now."""
 
     @property
     def is_empty(self) -> bool:
@@ -61,12 +87,21 @@ class ApplyReport:
 class TableApplier:
     """Keeps one kernel table as desired. Not thread-safe: one thread owns it."""
 
-    def __init__(self, family: Family, table: TableName, *, lock_timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        family: Family,
+        table: TableName,
+        *,
+        lock_timeout_seconds: float,
+        observer: TableObserver = UNOBSERVED,
+    ) -> None:
         self._family = family
         self._table = table
         self._lock_timeout_seconds = lock_timeout_seconds
+        self._observer = observer
         self._encoder = ChainEncoder(family)
         self._applied: Table | None = None
+        self._rules = self._chains = 0
         self._info: TableInfo | None = None
         self._verified: Snapshot | None = None
 
@@ -111,7 +146,9 @@ class TableApplier:
     def _program(self, desired: Table) -> ApplyReport:
         """Make our part of the table as desired without knowing what stands there."""
         (changes,) = self._transact(lambda transaction: transaction.program_all(desired))
-        return ApplyReport(changes, repairs=Changes())
+        self._rules = sum(map(len, desired.chains.values()))
+        self._chains = len(desired.chains)
+        return self._report(changes)
 
     def _follow(self, applied: Table, desired: Table, *, is_suspicious: bool) -> ApplyReport:
         """Change what differs from ``applied``; if suspicious, first repair all of that."""
@@ -119,19 +156,25 @@ class TableApplier:
             _NO_DIFFERENCE if applied is desired else difference(applied.chains, desired.chains)
         )
         if not is_suspicious and not changed and not stale and applied.hooks == desired.hooks:
-            return ApplyReport(Changes(), Changes())
+            return self._report(Changes())
         self._verified = None
 
         def change(transaction: Transaction) -> None:
             transaction.program_some(desired, changed, stale)
 
-        if not is_suspicious:
+        repairs = Changes()
+        if is_suspicious:
+            repairs, changes = self._transact(
+                lambda transaction: transaction.program_all(applied), change, is_all_compared=True
+            )
+        else:
             (changes,) = self._transact(change)
-            return ApplyReport(changes, repairs=Changes())
-        repairs, changes = self._transact(
-            lambda transaction: transaction.program_all(applied), change, is_all_compared=True
-        )
-        return ApplyReport(changes, repairs)
+        self._rules += changes.rules_added - changes.rules_deleted
+        self._chains += changes.chains_created - changes.chains_deleted
+        return self._report(changes, repairs)
+
+    def _report(self, changes: Changes, repairs: Changes | None = None) -> ApplyReport:
+        return ApplyReport(changes, repairs or Changes(), self._rules, self._chains)
 
     def _is_suspicious(self, *, verify: bool) -> bool:
         """Whether somebody else may have changed the table since our last look."""
@@ -145,14 +188,14 @@ class TableApplier:
             retry=retry_if_exception_type(ConflictError),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.01, max=_LONGEST_PAUSE_SECONDS),
-            before_sleep=before_sleep_log(_log, logging.INFO),
+            before_sleep=self._note_conflict,
             reraise=True,
         )
         return repeat_on_conflict(self._try_to_transact, steps, is_all_compared=is_all_compared)
 
     def _try_to_transact(self, steps: Iterable[_Step], *, is_all_compared: bool) -> list[Changes]:
         with (
-            xtables_lock(self._lock_timeout_seconds),
+            xtables_lock(self._lock_timeout_seconds, self._observer.lock_waited),
             open_table(self._family, self._table) as handle,
         ):
             changes = []
@@ -167,6 +210,11 @@ class TableApplier:
             if is_all_compared:
                 self._verified = take_snapshot(self._family, self._table, self._info)
             return changes
+
+    def _note_conflict(self, attempt: RetryCallState) -> None:
+        self._observer.commit_conflicted(self._family, self._table)
+        if attempt.outcome is not None:
+            _log.info("%s; trying again", attempt.outcome.exception())
 
 
 def _without_shared(table: Table) -> Table:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
+from time import monotonic
 from typing import Final
 
 from dataplane.errors import LockTimeoutError
@@ -29,8 +30,12 @@ def lock_path() -> str:
 
 
 @contextmanager
-def xtables_lock(timeout_seconds: float) -> Iterator[None]:
+def xtables_lock(
+    timeout_seconds: float, on_waited: Callable[[float], None] = lambda _: None
+) -> Iterator[None]:
     """Hold the lock; wait for it at most ``timeout_seconds``.
+
+    ``on_waited`` is told for how many seconds the lock was waited for, also if in vain.
 
     Raises:
         LockTimeoutError: somebody else held it all that time, or the file cannot be opened.
@@ -40,7 +45,10 @@ def xtables_lock(timeout_seconds: float) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, _MODE)
     except OSError as error:
         raise LockTimeoutError(f"cannot open the xtables lock {path}: {error.strerror}") from error
-    if not _try(descriptor) and not _Waiter(descriptor).wait(timeout_seconds):
+    started = monotonic()
+    is_held = _try(descriptor) or _Waiter(descriptor).wait(timeout_seconds)
+    on_waited(monotonic() - started)
+    if not is_held:
         raise LockTimeoutError(
             f"another process held the xtables lock {path} for {timeout_seconds:g} s; "
             "nothing was changed and it is tried again"

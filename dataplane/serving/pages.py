@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Final
 
 import msgspec
 
@@ -13,8 +12,6 @@ from dataplane.exposition import CONTENT_TYPE
 from dataplane.health import ProxyHealth
 from dataplane.metrics import Metrics
 from dataplane.serving.http import JSON, Request, Respond, Response, by_path, read_only
-
-_CONFIG_GROUP: Final = "kubeproxy.config.k8s.io"
 
 
 def health_pages(health: ProxyHealth, metrics: Metrics) -> Respond:
@@ -36,10 +33,10 @@ def health_pages(health: ProxyHealth, metrics: Metrics) -> Respond:
 
 
 def metrics_pages(metrics: Metrics, config: Callable[[], Mapping[str, object]]) -> Respond:
-    """/metrics and its neighbours; ``config`` gives the KubeProxyConfiguration in force."""
+    """/metrics and its neighbours; ``config`` gives what /configz answers."""
 
     def configz(_: Request) -> Response:
-        return Response(HTTPStatus.OK, msgspec.json.encode({_CONFIG_GROUP: config()}), JSON)
+        return Response(HTTPStatus.OK, msgspec.json.encode(config()), JSON)
 
     def scrape(_: Request) -> Response:
         return Response(HTTPStatus.OK, metrics.text(), CONTENT_TYPE)

@@ -28,6 +28,8 @@ class Agent:
             f"--cluster-cidr={CLUSTER_CIDR}",
             f"--hostname-override={NODE_NAME}",
             f"--lock-file={folder / 'agent.lock'}",
+            # The size of conntrack's table is one for the whole machine, not for this node alone.
+            "--conntrack-max-per-core=0",
         )
         self._log = folder / "agent.log"
         self._process: subprocess.Popen[bytes] = node.popen(self.argv, log=self._log)

@@ -126,4 +126,6 @@ class Site:
             f"--lock-file={self.folder / 'agent.lock'}",
             "--iptables-min-sync-period=100ms",
             f"--iptables-sync-period={SYNC_PERIOD_SECONDS:g}s",
+            # The size of conntrack's table is one for the whole machine: no test's business.
+            "--conntrack-max-per-core=0",
         ]

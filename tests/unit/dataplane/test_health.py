@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from dataplane.health import TO_BE_DELETED_TAINT, ProxyHealth, is_node_eligible
+from dataplane.health import ProxyHealth
 from rules.ir import Family
 from tests.unit.dataplane.clock import Clock
 
@@ -98,20 +98,6 @@ def test_an_ineligible_node_is_live(health: ProxyHealth) -> None:
     assert health.read().is_live
     health.node_changed(is_eligible=True)
     assert health.read().is_healthy
-
-
-@pytest.mark.parametrize(
-    ("taints", "is_being_deleted", "expected"),
-    [
-        ((), False, True),
-        (("node-role.kubernetes.io/control-plane",), False, True),
-        ((TO_BE_DELETED_TAINT,), False, False),
-        ((), True, False),
-    ],
-)
-def test_eligible_nodes(taints: tuple[str, ...], *, is_being_deleted: bool, expected: bool) -> None:
-    """A node is eligible unless it is being deleted or tainted by the cluster autoscaler."""
-    assert is_node_eligible(taints, is_being_deleted=is_being_deleted) is expected
 
 
 def test_json_of_a_healthy_agent(health: ProxyHealth, clock: Clock) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from dataplane.errors import KernelError
 from dataplane.kernel.transaction import Changes
+from dataplane.observation import SyncObserver, SyncOutcome
 from dataplane.schedule import Reason
 from dataplane.sync import FamilyReport
 from rules.ir import Family
@@ -15,18 +17,19 @@ from rules.model import ObjectKey
 _log = logging.getLogger(__name__)
 
 
-class SyncLog:
+class SyncLog(SyncObserver):
     """Logs the syncs of one agent; remembers what it has told of each family."""
 
     def __init__(self, *, strict_source_ranges: bool) -> None:
         self._strict_source_ranges = strict_source_ranges
         self._told: dict[Family, FamilyReport] = {}
 
-    def tell(self, family: Family, reason: Reason, report: FamilyReport, seconds: float) -> None:
+    def succeeded(self, outcome: SyncOutcome) -> None:
         """One line for the sync if it changed anything, and one for each new finding."""
+        family, report = outcome.family, outcome.report
         told = self._told.get(family)
         self._told[family] = report
-        self._tell_changes(family, reason, report, seconds)
+        self._tell_changes(outcome)
         self._tell_set_aside(family, report.set_aside, told.set_aside if told else {})
         new = report.ranges_of_other_family_only - (
             told.ranges_of_other_family_only if told else frozenset()
@@ -41,8 +44,19 @@ class SyncLog:
                 "closed" if self._strict_source_ranges else "open to everybody",
             )
 
+    def failed(self, family: Family, reason: Reason, seconds: float, error: KernelError) -> None:
+        """One line that says why."""
+        _log.error(
+            "sync of %s (%s) failed after %.1f ms: %s",
+            family.value,
+            reason.value,
+            seconds * 1000,
+            error,
+        )
+
     @staticmethod
-    def _tell_changes(family: Family, reason: Reason, report: FamilyReport, seconds: float) -> None:
+    def _tell_changes(outcome: SyncOutcome) -> None:
+        family, report = outcome.family, outcome.report
         for table, done in report.tables.items():
             if done.repairs:
                 _log.warning(
@@ -61,8 +75,8 @@ class SyncLog:
             level,
             "synced %s (%s) in %.1f ms: %s",
             family.value,
-            reason.value,
-            seconds * 1000,
+            outcome.reason.value,
+            outcome.seconds * 1000,
             changes or "nothing to change",
         )
 

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a sync tells to whoever follows it: logs, metrics, health, conntrack, health-check ports.
+
+Data flows one way: observers read what was done, and nothing that they do changes what is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataplane.errors import KernelError
+from dataplane.schedule import Reason
+from dataplane.state import Picture
+from dataplane.sync import FamilyReport
+from rules.context import FamilyContext
+from rules.ir import Family
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOutcome:
+    """A sync of one family that ended well."""
+
+    family: Family
+    reason: Reason
+    seconds: float
+    picture: Picture
+    """What the rules follow now."""
+    context: FamilyContext
+    report: FamilyReport
+
+
+class SyncObserver:
+    """Is told of syncs; does nothing by itself. Methods must return soon."""
+
+    def queued(self, family: Family) -> None:
+        """Something is to be done for a family; may be called from any thread."""
+
+    def started(self, family: Family) -> None:
+        """A sync begins that will take into account all that was queued."""
+
+    def succeeded(self, outcome: SyncOutcome) -> None:
+        """A sync ended well."""
+
+    def failed(self, family: Family, reason: Reason, seconds: float, error: KernelError) -> None:
+        """A sync failed: the kernel is as it was, and it is tried again."""
