@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# kubernetes-validate ships no types; this names what the tests use of it.
+from typing import Any
+
+def latest_version() -> str: ...
+def validate(data: dict[str, Any], desired_version: str, strict: bool = False) -> str: ...
