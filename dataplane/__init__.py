@@ -5,7 +5,11 @@
 - :mod:`dataplane.state`: what the sources have told so far.
 - :mod:`dataplane.kernel`: rules as kernel entries, and the transactions that put them there.
 - :mod:`dataplane.sync`: one pass from state to kernel; :mod:`dataplane.agent` decides when.
-- :mod:`dataplane.cli`: the commands.
+- :mod:`dataplane.conntrack`, :mod:`dataplane.serving`, :mod:`dataplane.reports`: those who follow
+  each sync.
+- :mod:`dataplane.config`: kube-proxy's configuration file; :mod:`dataplane.settings`: what the
+  operator chose, from the file and from flags.
+- :mod:`dataplane.cli`: the commands; :mod:`dataplane.run` puts the agent together.
 
 Side effects live here; what should stand in the kernel is decided by :mod:`rules`.
 """

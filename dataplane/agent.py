@@ -11,7 +11,7 @@ from typing import Final
 from dataplane.errors import KernelError
 from dataplane.kernel.applier import TableObserver
 from dataplane.node_ports import context_of, interface_addresses
-from dataplane.observation import SyncObserver, SyncOutcome
+from dataplane.reports.observation import SyncObserver, SyncOutcome
 from dataplane.schedule import Reason, Schedule
 from dataplane.settings import Settings
 from dataplane.state import Picture

@@ -11,20 +11,22 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dataplane.agent import Agent
-from dataplane.cluster_events import ClusterEventRecorder
 from dataplane.config.addresses import ListenAddress
 from dataplane.config.document import configz
 from dataplane.conntrack.background import BackgroundReconciler
 from dataplane.conntrack.observer import FlowObserver
-from dataplane.events import EventRecorder, LoggingRecorder, health_check_port_taken
-from dataplane.health import ProxyHealth
 from dataplane.instance_lock import instance_lock
 from dataplane.kernel.libiptc import usable_families
 from dataplane.kernel.other_variant import nft_findings
-from dataplane.metrics import Metrics
-from dataplane.observation import SyncObserver
-from dataplane.observers import CountingObserver, EventObserver
 from dataplane.picture import open_source
+from dataplane.reports.cluster_events import ClusterEventRecorder
+from dataplane.reports.events import EventRecorder, LoggingRecorder, health_check_port_taken
+from dataplane.reports.health import ProxyHealth
+from dataplane.reports.metrics import Metrics
+from dataplane.reports.observation import SyncObserver
+from dataplane.reports.source_observers import CountingObserver, EventObserver
+from dataplane.reports.sync_log import SyncLog
+from dataplane.reports.sync_reports import EventReporter, HealthReporter, MetricsReporter
 from dataplane.serving.health_checks import ServiceHealthServers
 from dataplane.serving.http import Respond
 from dataplane.serving.listener import Endpoint, Listener
@@ -36,8 +38,6 @@ from dataplane.sources.api import ApiServer
 from dataplane.sources.base import LoggingObserver, Source, SourceObserver
 from dataplane.sources.interface_addresses import InterfaceAddressSource
 from dataplane.state import ClusterState
-from dataplane.sync_log import SyncLog
-from dataplane.sync_reports import EventReporter, HealthReporter, MetricsReporter
 from dataplane.sysctls import set_conntrack, set_oom_score
 from rules.ir import Family
 

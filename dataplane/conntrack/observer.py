@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataplane.conntrack.background import BackgroundReconciler
-from dataplane.observation import SyncObserver, SyncOutcome
+from dataplane.reports.observation import SyncObserver, SyncOutcome
 from rules.flows import FlowTargetsBuilder
 from rules.ir import Family
 

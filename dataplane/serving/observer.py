@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataplane.observation import SyncObserver, SyncOutcome
+from dataplane.reports.observation import SyncObserver, SyncOutcome
 from dataplane.serving.health_checks import ServiceHealthServers
 from rules.health_checks import health_check_services, listening_addresses
 

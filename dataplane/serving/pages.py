@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 import msgspec
 
-from dataplane.exposition import CONTENT_TYPE
-from dataplane.health import ProxyHealth
-from dataplane.metrics import Metrics
+from dataplane.reports.exposition import CONTENT_TYPE
+from dataplane.reports.health import ProxyHealth
+from dataplane.reports.metrics import Metrics
 from dataplane.serving.http import JSON, Request, Respond, Response, by_path, read_only
 
 

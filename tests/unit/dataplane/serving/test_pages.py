@@ -8,8 +8,8 @@ import json
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from dataplane.health import ProxyHealth
-from dataplane.metrics import Metrics
+from dataplane.reports.health import ProxyHealth
+from dataplane.reports.metrics import Metrics
 from dataplane.serving.listener import Endpoint, Listener
 from dataplane.serving.loop import ServingThread
 from dataplane.serving.pages import health_pages, metrics_pages

@@ -9,13 +9,13 @@ from http import HTTPStatus
 
 import pytest
 
-from dataplane.cluster_events import ClusterEventRecorder, EventLimits
-from dataplane.events import ServiceEvent
+from dataplane.reports.cluster_events import ClusterEventRecorder, EventLimits
+from dataplane.reports.events import ServiceEvent
 from dataplane.sources.api import ApiServer
 from lab.waiting import wait_until
 from rules.model import ObjectKey
 from tests.unit.dataplane.clock import Clock
-from tests.unit.dataplane.event_sink import UID, EventSink
+from tests.unit.dataplane.reports.event_sink import UID, EventSink
 
 WEB = ObjectKey("default", "web")
 TAKEN = ServiceEvent(WEB, "FailedToStartServiceHealthcheck", "Listen", "the port is taken")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from dataplane.errors import DataplaneError, UnusableObjectError
-from dataplane.events import (
+from dataplane.reports.events import (
     LoggingRecorder,
     ServiceEvent,
     health_check_port_taken,

@@ -23,7 +23,7 @@ from tenacity import (
 )
 
 from dataplane.errors import DataplaneError
-from dataplane.events import ServiceEvent
+from dataplane.reports.events import ServiceEvent
 from dataplane.sources.api import ApiServer, RequestFailedError
 from dataplane.sources.listing import pages
 from rules.model import ObjectKey
@@ -104,7 +104,7 @@ class ClusterEventRecorder:
         self._thread.join(_STOP_SECONDS)
 
     def record(self, event: ServiceEvent) -> None:
-        """See :class:`dataplane.events.EventRecorder`."""
+        """See :class:`dataplane.reports.events.EventRecorder`."""
         with self._changed:
             now = self._monotonic()
             oldest = now - self._limits.repeat

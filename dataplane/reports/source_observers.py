@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from dataplane.errors import UnusableObjectError
-from dataplane.events import EventRecorder, unusable_field
-from dataplane.metrics import Metrics
+from dataplane.reports.events import EventRecorder, unusable_field
+from dataplane.reports.metrics import Metrics
 from dataplane.sources.base import SourceObserver
 
 

@@ -7,7 +7,7 @@ import logging
 from typing import Final, NamedTuple, Protocol
 
 from dataplane.errors import DataplaneError, UnusableObjectError
-from dataplane.family_names import FAMILY_NAMES
+from dataplane.reports.family_names import FAMILY_NAMES
 from rules.ir import Family
 from rules.model import ObjectKey
 

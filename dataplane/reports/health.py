@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from dataplane.family_names import FAMILY_NAMES
+from dataplane.reports.family_names import FAMILY_NAMES
 from rules.ir import Family
 
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from dataplane.errors import UnusableObjectError
-from dataplane.events import ServiceEvent
-from dataplane.metrics import Metrics
-from dataplane.observers import CountingObserver, EventObserver
+from dataplane.reports.events import ServiceEvent
+from dataplane.reports.metrics import Metrics
+from dataplane.reports.source_observers import CountingObserver, EventObserver
 from dataplane.sources.base import SourceObserver
 from rules.ir import Family
 from rules.model import ObjectKey

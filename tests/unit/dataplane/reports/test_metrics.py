@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dataplane.errors import CommitRefusedError, ConflictError, KernelError, LockTimeoutError
-from dataplane.metrics import Metrics, Phase
+from dataplane.reports.metrics import Metrics, Phase
 from rules.ir import Family, TableName
 from tests.unit.dataplane.clock import Clock
 

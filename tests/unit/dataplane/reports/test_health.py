@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from dataplane.health import ProxyHealth
+from dataplane.reports.health import ProxyHealth
 from rules.ir import Family
 from tests.unit.dataplane.clock import Clock
 

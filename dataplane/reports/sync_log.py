@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from dataplane.errors import KernelError
 from dataplane.kernel.transaction import Changes
-from dataplane.observation import SyncObserver, SyncOutcome
+from dataplane.reports.observation import SyncObserver, SyncOutcome
 from dataplane.schedule import Reason
 from dataplane.sync import FamilyReport
 from rules.ir import Family

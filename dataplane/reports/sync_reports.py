@@ -6,10 +6,10 @@ from __future__ import annotations
 from time import time
 
 from dataplane.errors import KernelError
-from dataplane.events import EventRecorder, source_ranges_of_other_family
-from dataplane.health import ProxyHealth
-from dataplane.metrics import Metrics
-from dataplane.observation import SyncObserver, SyncOutcome
+from dataplane.reports.events import EventRecorder, source_ranges_of_other_family
+from dataplane.reports.health import ProxyHealth
+from dataplane.reports.metrics import Metrics
+from dataplane.reports.observation import SyncObserver, SyncOutcome
 from dataplane.schedule import Reason
 from rules.ir import Family
 from rules.model import ObjectKey

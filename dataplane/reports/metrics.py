@@ -11,9 +11,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from dataplane.errors import CommitRefusedError, ConflictError, KernelError, LockTimeoutError
-from dataplane.exposition import metrics_text
-from dataplane.family_names import FAMILY_NAMES
-from dataplane.metric_definitions import (
+from dataplane.reports.exposition import metrics_text
+from dataplane.reports.family_names import FAMILY_NAMES
+from dataplane.reports.metric_definitions import (
     ChangeMetrics,
     HealthMetrics,
     OwnMetrics,
