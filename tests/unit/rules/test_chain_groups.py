@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rules.chain_groups import GroupedChains, difference
 from rules.ir import Rule, Rules
 
-Groups = Mapping[int, Mapping[str, Rules]]
+Groups = Mapping[Hashable, Mapping[str, Rules]]
 
 _contents: st.SearchStrategy[Rules] = st.sampled_from([(), (Rule("A"),), (Rule("B"), Rule("A"))])
 
