@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 
 from dataplane.errors import CommitRefusedError
@@ -28,6 +29,8 @@ class FamilyReport:
     """What one pass did for one family."""
 
     tables: Mapping[TableName, ApplyReport]
+    build_seconds: float = 0.0
+    apply_seconds: float = 0.0
     set_aside: Mapping[ObjectKey, str] = field(default_factory=dict)
     """Services whose rules the kernel or our own checks do not accept, with the reason."""
     ranges_of_other_family_only: frozenset[ObjectKey] = frozenset()
@@ -76,8 +79,10 @@ class FamilySync:
         """
         if self._builder is None or self._builder.context != context:
             self._builder = ServiceBuilder(context)
+        started = monotonic()
         with many_values():
             built = self._builder.build(services)
+            built_at = monotonic()
             if verify:
                 self._set_aside.clear()
             reports = self._program_or_set_aside(
@@ -88,6 +93,8 @@ class FamilySync:
         refused = {key: reason for key, (_, reason) in self._set_aside.items()}
         return FamilyReport(
             reports,
+            built_at - started,
+            monotonic() - built_at,
             {**self._builder.broken, **refused},
             frozenset(key for key, rules in built.items() if rules.ranges_of_other_family_only),
             Unserved(

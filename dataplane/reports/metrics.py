@@ -36,8 +36,6 @@ class Phase(Enum):
 
     BUILD = "build"
     APPLY = "apply"
-    CONNTRACK = "conntrack"
-    HEALTH_CHECKS = "health_checks"
 
 
 class Metrics:

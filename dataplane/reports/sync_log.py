@@ -73,10 +73,12 @@ class SyncLog(SyncObserver):
         level = logging.INFO if changes else logging.DEBUG
         _log.log(
             level,
-            "synced %s (%s) in %.1f ms: %s",
+            "synced %s (%s) in %.1f ms, of which %.1f building and %.1f applying: %s",
             family.value,
             outcome.reason.value,
             outcome.seconds * 1000,
+            report.build_seconds * 1000,
+            report.apply_seconds * 1000,
             changes or "nothing to change",
         )
 

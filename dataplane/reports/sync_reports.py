@@ -8,7 +8,7 @@ from time import time
 from dataplane.errors import KernelError
 from dataplane.reports.events import EventRecorder, source_ranges_of_other_family
 from dataplane.reports.health import ProxyHealth
-from dataplane.reports.metrics import Metrics
+from dataplane.reports.metrics import Metrics, Phase
 from dataplane.reports.observation import SyncObserver, SyncOutcome
 from dataplane.schedule import Reason
 from rules.ir import Family
@@ -59,6 +59,8 @@ class MetricsReporter(SyncObserver):
             full=outcome.reason is Reason.PERIOD,
             set_aside=len(report.set_aside),
         )
+        metrics.phase_ended(family, Phase.BUILD, report.build_seconds)
+        metrics.phase_ended(family, Phase.APPLY, report.apply_seconds)
         for table, done in report.tables.items():
             metrics.table_synced(
                 family, table, written=done.changes.rules_added, repaired=done.repairs.rules
