@@ -9,14 +9,14 @@ export PATH := $(PATH):/usr/sbin:/sbin
 bin := .venv/bin
 run := PYTHONPATH=hack $(bin)/python
 python_code := rules dataplane tests hack
-shell_code := .ci/run $(wildcard hack/*.sh)
+shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
 root_tests := $(wildcard tests/kernel tests/lab tests/e2e)
 
-.PHONY: help setup demo test lint unit kernel bench format machine clean
+.PHONY: help setup demo test lint unit kernel tools cluster-test bench format machine clean
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## make .venv with the dataplane command in it, and what the system must have
 
@@ -46,6 +46,12 @@ unit: setup ## run the tests that need nothing: unit, property and golden
 
 kernel: machine ## run the tests against the kernel, in network namespaces (root)
 	$(bin)/pytest $(root_tests)
+
+tools: ## build the Kubernetes programs that cluster-test runs, once: many minutes (Go)
+	hack/tools/build.sh
+
+cluster-test: machine tools ## run the agent in a real cluster and next to kube-proxy (root)
+	$(bin)/pytest -m cluster tests/cluster
 
 bench: setup ## measure speed side by side with iptables-legacy-restore (root)
 	$(run) -m bench

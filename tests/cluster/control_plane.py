@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""etcd and a real kube-apiserver on a machine of the lab, and kubectl to talk to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from subprocess import Popen
+from typing import Final
+
+import yaml
+
+from lab import Host, wait_until
+from tests.apiserver.store import JsonObject
+
+AGENT: Final = "system:serviceaccount:kube-system:kube-dataplane"
+"""The user that the shipped manifests give the agent's rights to."""
+KUBE_PROXY: Final = "system:kube-proxy"
+"""The user that every cluster gives kube-proxy's rights to."""
+
+_START_SECONDS: Final = 90.0
+_STOP_SECONDS: Final = 20.0
+_PORT: Final = 6443
+_ETCD: Final = "http://127.0.0.1:2379"
+_ADMINISTRATOR: Final = "administrator"
+_GROUPS: Final = {
+    _ADMINISTRATOR: "system:masters",
+    AGENT: "system:serviceaccounts",
+    KUBE_PROXY: "system:authenticated",
+}
+_SERVICE_NETWORKS: Final = "10.96.0.0/12,fd00:10:96::/112"
+
+
+class ControlPlane:
+    """The cluster's store and API server. Who a client is, its kubeconfig says."""
+
+    def __init__(self, host: Host, address: str, programs: Path, folder: Path) -> None:
+        """Listen on ``address`` of ``host``; keep data, certificate and logs in ``folder``."""
+        self._host = host
+        self._address = address
+        self._programs = programs
+        self._folder = folder
+        self._apiserver: Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start etcd and the API server; return once it is ready."""
+        self._write_certificate()
+        tokens = (f"{_token(user)},{user},{user},{group}\n" for user, group in _GROUPS.items())
+        (self._folder / "tokens.csv").write_text("".join(tokens))
+        self._host.popen(
+            [
+                str(self._programs / "etcd"),
+                f"--data-dir={self._folder / 'etcd'}",
+                f"--listen-client-urls={_ETCD}",
+                f"--advertise-client-urls={_ETCD}",
+                # What it holds need not outlive the machine: waiting for the disk is for nothing.
+                "--unsafe-no-fsync",
+            ],
+            log=self._folder / "etcd.log",
+        )
+        self.start_apiserver()
+
+    def start_apiserver(self) -> None:
+        """Start the API server; return once it is ready."""
+        log = self._folder / "kube-apiserver.log"
+        self._apiserver = process = self._host.popen(self._apiserver_command(), log=log)
+        wait_until(
+            "the API server is ready",
+            lambda: process.poll() is not None or self._is_ready(),
+            seconds=_START_SECONDS,
+        )
+        if process.poll() is not None:
+            last_words = log.read_text().splitlines()[-1:]
+            raise RuntimeError(f"kube-apiserver ended at its start: {last_words}")
+
+    def kill_apiserver(self) -> None:
+        """End the API server as a crash would: nobody is told."""
+        if self._apiserver is not None:
+            self._apiserver.kill()
+            self._apiserver.wait(_STOP_SECONDS)
+
+    def kubeconfig(self, user: str) -> Path:
+        """Write a kubeconfig for one of the users above."""
+        path = self._folder / f"{_short(user)}.kubeconfig"
+        cluster = {
+            "server": f"https://{self._address}:{_PORT}",
+            "certificate-authority": str(self._folder / "cert.pem"),
+        }
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "tests",
+            "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": user}}],
+            "clusters": [{"name": "tests", "cluster": cluster}],
+            "users": [{"name": user, "user": {"token": _token(user)}}],
+        }
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    def put(self, *objects: JsonObject) -> None:
+        """Create or replace objects, with the status that they carry."""
+        bare = [{key: one[key] for key in one if key != "status"} for one in objects]
+        self.kubectl("apply", "--server-side", "--filename=-", stdin=_list_of(bare))
+        with_status = [one for one in objects if one.get("status")]
+        if with_status:
+            # Not applied: that cannot tell a Node's two internal addresses from each other.
+            status = _list_of(with_status)
+            self.kubectl("replace", "--subresource=status", "--filename=-", stdin=status)
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete one object of the default namespace, or one that is in no namespace."""
+        self.kubectl("delete", kind, name, "--wait=false")
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl, as somebody who may do everything, and return what it printed."""
+        return self._host.run([*self._kubectl_command(), *arguments], stdin=stdin).stdout
+
+    def _is_ready(self) -> bool:
+        command = [*self._kubectl_command(), "get", "--raw=/readyz"]
+        return self._host.run(command, check=False).returncode == 0
+
+    def _kubectl_command(self) -> list[str]:
+        return [
+            str(self._programs / "kubectl"),
+            f"--kubeconfig={self.kubeconfig(_ADMINISTRATOR)}",
+            f"--cache-dir={self._folder / 'kubectl-cache'}",
+        ]
+
+    def _write_certificate(self) -> None:
+        """One key for all: it also signs the tokens of service accounts, which nobody uses."""
+        key, certificate = str(self._folder / "key.pem"), str(self._folder / "cert.pem")
+        kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        name = ("-subj", "/CN=kube-apiserver", "-addext", f"subjectAltName=IP:{self._address}")
+        files = ("-keyout", key, "-out", certificate)
+        self._host.run(["openssl", "req", "-x509", "-days", "2", *kind, *name, *files])
+
+    def _apiserver_command(self) -> list[str]:
+        key, certificate = self._folder / "key.pem", self._folder / "cert.pem"
+        return [
+            str(self._programs / "kube-apiserver"),
+            f"--etcd-servers={_ETCD}",
+            f"--bind-address={self._address}",
+            f"--advertise-address={self._address}",
+            f"--secure-port={_PORT}",
+            f"--tls-cert-file={certificate}",
+            f"--tls-private-key-file={key}",
+            f"--service-account-key-file={certificate}",
+            f"--service-account-signing-key-file={key}",
+            f"--service-account-issuer=https://{self._address}",
+            f"--service-cluster-ip-range={_SERVICE_NETWORKS}",
+            f"--token-auth-file={self._folder / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            # There is no controller manager that would make service accounts.
+            "--disable-admission-plugins=ServiceAccount",
+            # Its own Service would lose and regain its endpoint with each restart.
+            "--endpoint-reconciler-type=none",
+        ]
+
+
+def _list_of(objects: list[JsonObject]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+
+
+def _token(user: str) -> str:
+    return f"token-of-{_short(user)}"
+
+
+def _short(user: str) -> str:
+    return user.rpartition(":")[2]
