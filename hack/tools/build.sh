@@ -60,7 +60,7 @@ build() {
   local version major minor stamp=k8s.io/component-base/version
   version=$(kubernetes_version)
   IFS=. read -r major minor _ <<<"${version#v}"
-  log "building $2 $([ "$2" = etcd ] || echo "$version")"
+  log "building $2"
   # Under another name first: an interrupted build must not look like a finished one.
   CGO_ENABLED=0 go build -trimpath -o "$1/.$2.new" -ldflags "-s -w -X $stamp.gitVersion=$version \
     -X $stamp.gitMajor=$major -X $stamp.gitMinor=$minor" "${PACKAGES[$2]}"
