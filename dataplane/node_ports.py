@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import ip_address
 
-from pyroute2 import IPRoute, NetlinkError
-
 from dataplane.errors import KernelError
 from dataplane.settings import PRIMARY, Settings
 from rules.addresses import contains, of_family
@@ -49,6 +47,9 @@ def interface_addresses() -> tuple[str, ...]:
     Raises:
         KernelError: the kernel does not tell.
     """
+    # Takes a third of a second, which only those wait for who restrict node ports.
+    from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415
+
     try:
         with IPRoute() as netlink:
             found = [dict(message["attrs"]) for message in netlink.get_addr()]

@@ -17,13 +17,13 @@ from dataplane.conntrack.background import BackgroundReconciler
 from dataplane.conntrack.observer import FlowObserver
 from dataplane.instance_lock import instance_lock
 from dataplane.kernel.libiptc import usable_families
-from dataplane.kernel.other_variant import nft_findings
 from dataplane.picture import open_source
 from dataplane.reports.cluster_events import ClusterEventRecorder
 from dataplane.reports.events import EventRecorder, LoggingRecorder, health_check_port_taken
 from dataplane.reports.health import ProxyHealth
 from dataplane.reports.metrics import Metrics
 from dataplane.reports.observation import SyncObserver
+from dataplane.reports.other_variant import OtherVariantWarner
 from dataplane.reports.source_observers import CountingObserver, EventObserver
 from dataplane.reports.sync_log import SyncLog
 from dataplane.reports.sync_reports import EventReporter, HealthReporter, MetricsReporter
@@ -36,7 +36,6 @@ from dataplane.serving.pages import health_pages, metrics_pages
 from dataplane.settings import ServerSettings, Settings
 from dataplane.sources.api import ApiServer
 from dataplane.sources.base import LoggingObserver, Source, SourceObserver
-from dataplane.sources.interface_addresses import InterfaceAddressSource
 from dataplane.state import ClusterState
 from dataplane.sysctls import set_conntrack, set_oom_score
 from rules.ir import Family
@@ -59,15 +58,12 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
     # First of all: without privileges the lock file cannot be had either, but that is no help.
     families = usable_families()
     with instance_lock(lock_file), ExitStack() as running:
-        _prepare_node(settings, families)
+        _prepare_node(settings)
         _Composition(settings, families, running).run()
     _log.info("stopped; the rules stay in place")
 
 
-def _prepare_node(settings: Settings, families: Sequence[Family]) -> None:
-    for family in families:
-        for finding in nft_findings(family):
-            _log.warning("%s", finding)
+def _prepare_node(settings: Settings) -> None:
     set_conntrack(settings.conntrack, os.cpu_count() or 1)
     if settings.oom_score_adj is not None:
         set_oom_score(settings.oom_score_adj)
@@ -93,6 +89,11 @@ class _Composition:
         observer = self._source_observer()
         self._start(open_source(settings.source, state, observer))
         if settings.node_port_addresses:
+            # Imported here: it loads pyroute2, which takes a third of a second.
+            from dataplane.sources.interface_addresses import (  # noqa: PLC0415
+                InterfaceAddressSource,
+            )
+
             self._start(InterfaceAddressSource(agent.note_change, observer))
         _log.info(
             "programming %s for node %s",
@@ -110,6 +111,7 @@ class _Composition:
             FlowObserver(self._open_reconciler()),
             MetricsReporter(self._metrics),
             SyncLog(strict_source_ranges=is_strict),
+            OtherVariantWarner(),
             EventReporter(self._recorder, strict_source_ranges=is_strict),
         )
 

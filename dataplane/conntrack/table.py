@@ -8,9 +8,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Final
-
-from pyroute2 import NFCTSocket
+from typing import TYPE_CHECKING, Final
 
 from dataplane.conntrack.errors import ConntrackError
 from dataplane.conntrack.wire import (
@@ -24,6 +22,9 @@ from dataplane.conntrack.wire import (
 )
 from rules.flows import Flow
 from rules.ir import Family
+
+if TYPE_CHECKING:
+    from pyroute2 import NFCTSocket
 
 _DATAGRAM_SIZE: Final = 65536
 """The kernel sends at most 32 KiB at once."""
@@ -94,6 +95,9 @@ def _require(family: Family, message: Message, expected: tuple[int, ...]) -> Non
 
 @contextmanager
 def _talking(family: Family) -> Iterator[NFCTSocket]:
+    # Takes a third of a second, which the first rules need not wait for.
+    from pyroute2 import NFCTSocket  # noqa: PLC0415
+
     try:
         with NFCTSocket() as sock:
             yield sock

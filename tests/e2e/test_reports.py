@@ -161,3 +161,13 @@ def test_an_address_that_cannot_be_had(site: Site, flag: str) -> None:
     assert "192.0.2.99:10249" in ended.stderr.splitlines()[-1]
     site.start(flag)
     site.wait_for_destinations("10.244.1.2:8080")
+
+
+def test_rules_of_another_proxy_in_nftables_are_told(site: Site) -> None:
+    """An agent that programs a node which iptables-nft programs too says what that means."""
+    site.host.run(["iptables-nft", "-t", "nat", "-N", "KUBE-SERVICES"])
+    try:
+        agent = site.start()
+        agent.wait_for("another service proxy left ipv4 rules in nftables")
+    finally:
+        site.host.run(["iptables-nft", "-t", "nat", "-X", "KUBE-SERVICES"])
