@@ -23,7 +23,7 @@ check_cluster() {
       "k8s-app=$KUBE_PROXY, so they cannot be told from others"
 }
 
-# check_rights "VERB RESOURCE [--namespace NAMESPACE]"...: name all that are missing, not only the first.
+# check_rights "VERB RESOURCE [--namespace NAMESPACE]"...: name all that are missing.
 check_rights() {
   local right missing=()
   for right in "$@"; do
@@ -40,7 +40,7 @@ check_configuration() {
   local configuration mode
   configuration=$(kube get configmap "$KUBE_PROXY" "${IN_NAMESPACE[@]}" \
     --output 'jsonpath={.data.config\.conf}') ||
-    fail "there is no ConfigMap $NAMESPACE/$KUBE_PROXY, which the agent takes its configuration from"
+    fail "there is no ConfigMap $NAMESPACE/$KUBE_PROXY to take the agent's configuration from"
   [ -n "$configuration" ] ||
     fail "the ConfigMap $NAMESPACE/$KUBE_PROXY has no config.conf, as kubeadm's has;" \
       "see hack/manifests/example"
