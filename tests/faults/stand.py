@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Final
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from lab import Answered, NodeLab, probe, wait_until
+from lab import Answered, NodeLab, Target, probe, wait_until
 from lab.plan import Pod
 from tests.address_plan import IPV4, PLANS, AddressPlan
 from tests.apiserver import FakeApiServer
@@ -57,9 +58,9 @@ class Stand:
         """Start an agent."""
         return self.site.start(*flags, source=self.source)
 
-    def start_and_wait(self) -> AgentProcess:
+    def start_and_wait(self, *flags: str) -> AgentProcess:
         """Start an agent and wait until the client is answered and all changes are watched."""
-        agent = self.start()
+        agent = self.start(*flags)
         self.wait_until_answered()
         self.wait_for_news(LOCAL)
         self.server.wait_for(
@@ -75,10 +76,7 @@ class Stand:
     def wait_until_answered(self) -> None:
         """Wait until ``web`` is answered in both families."""
         for target in _WEB:
-            wait_until(
-                f"{target} is answered",
-                lambda target=target: isinstance(probe(self._client, target), Answered),
-            )
+            wait_until(f"{target} is answered", partial(self._is_answered, target))
 
     def all_answered(self) -> AbstractContextManager[None]:
         """Let the client ask ``web`` all through the block; each question must be answered."""
@@ -116,6 +114,9 @@ class Stand:
         healthy: bool = json.loads(text)["healthy"]
         assert code == (200 if healthy else 503), text
         return healthy
+
+    def _is_answered(self, target: Target) -> bool:
+        return isinstance(probe(self._client, target), Answered)
 
     def _get(self, url: str) -> tuple[int, str]:
         with self.site.host.entered():

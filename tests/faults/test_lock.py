@@ -51,7 +51,7 @@ def test_a_node_that_is_right_needs_no_lock(stand: Stand) -> None:
 
     A writer can put the counters back to what they were, but it must have the lock.
     """
-    agent = stand.start_and_wait()
+    agent = stand.start_and_wait("--iptables-sync-period=500ms")
     _wait_for_periods(stand, 2)
     waits, lines = stand.metric(f"{_WAITS}_count"), len(agent.log_lines_with("synced"))
     repairs = stand.metric("dataplane_repairs_total")
