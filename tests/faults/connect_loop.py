@@ -11,7 +11,7 @@ from typing import Final
 from lab import Answered, Host, Outcome, Target, wait_until
 from tests.kernel.traffic import at_once
 
-_PAUSE_SECONDS: Final = 0.01
+_PAUSE_SECONDS: Final = 0.02
 
 
 class ConnectLoop:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 from time import monotonic
 from typing import Final
 
@@ -16,6 +17,7 @@ from tests.faults.stand import SOON_SECONDS, WATCHED_PATHS, Stand, news_service,
 from tests.kernel.traffic import LOCAL, REMOTE
 
 _AWAY_SECONDS: Final = 10.0
+_BETWEEN_LOOKS_SECONDS: Final = 0.2
 _SERVICES: Final = WATCHED_PATHS[0]
 
 
@@ -28,7 +30,7 @@ def test_an_outage_changes_nothing_and_is_made_up_for(stand: Stand) -> None:
         stand.server.go_away()
         back_at = monotonic() + _AWAY_SECONDS
         stand.tell_news(REMOTE)
-        while monotonic() < back_at:
+        while not Event().wait(_BETWEEN_LOOKS_SECONDS) and monotonic() < back_at:
             assert stand.contents() == before
         assert stand.metric("dataplane_source_age_seconds") > _AWAY_SECONDS / 2
         with stand.site.host.entered():
@@ -74,6 +76,7 @@ def test_an_interrupted_watch_loses_nothing(
     with stand.all_answered():
         do_harm(stand.server)
         stand.tell_news(REMOTE)
+        stand.server.wait_for(lambda: not stand.server.faults.failures)
         stand.wait_for_news(REMOTE, seconds=SOON_SECONDS)
         stand.server.wait_for(lambda: len(stand.server.watched_from(_SERVICES)) > watches)
         stand.tell_news(LOCAL)
