@@ -14,13 +14,20 @@ import click
 from dataplane.config.document import write_configuration
 from dataplane.errors import DataplaneError
 from dataplane.flags import Flags, decode_settings, settings_flags
+from dataplane.instance_lock import instance_lock
 from dataplane.logs import configure_logs
 from dataplane.settings import Settings
 from rules.ir import Family
 
 _log = logging.getLogger(__name__)
 
-_LOCK_FILE: Final = "/run/kube-dataplane.lock"
+_lock_file_option: Final = click.option(
+    "--lock-file",
+    type=click.Path(path_type=Path),
+    default="/run/kube-dataplane.lock",
+    show_default=True,
+    help="Held while an agent runs on this node: keeps out a second one, and clean-up.",
+)
 _FAMILIES: Final = {
     Family.IPV4.value: (Family.IPV4,),
     Family.IPV6.value: (Family.IPV6,),
@@ -36,13 +43,7 @@ def cli() -> None:
 
 @cli.command()
 @settings_flags
-@click.option(
-    "--lock-file",
-    type=click.Path(path_type=Path),
-    default=_LOCK_FILE,
-    show_default=True,
-    help="Keeps a second agent from running on this node.",
-)
+@_lock_file_option
 @click.option("--cleanup", "is_cleanup", is_flag=True, help="The same as the command cleanup.")
 @click.option(
     "--init-only",
@@ -72,7 +73,7 @@ def run(
     if write_config_to:
         write_configuration(settings.configuration, write_config_to)
     elif is_cleanup:
-        _clean_up(settings)
+        _clean_up(settings, lock_file)
     elif is_init_only:
         _initialise(settings)
     else:
@@ -96,7 +97,11 @@ def run(
     help="Whose rules to print; iptables-restore takes one family at a time.",
 )
 def dump(flags: Flags, output: str, family: str) -> None:
-    """Print the rules that run would program; changes nothing and needs no root."""
+    """Print the rules that run would program; changes nothing and needs no root.
+
+    Give the output of save to iptables-restore with --test, or with --noflush: without either it
+    empties the tables first, and the rules of all others are gone.
+    """
     from dataplane.dump import Output, desired_tables, print_tables  # noqa: PLC0415 - see run
     from dataplane.picture import take_picture  # noqa: PLC0415
 
@@ -108,9 +113,13 @@ def dump(flags: Flags, output: str, family: str) -> None:
 
 @cli.command()
 @settings_flags
-def cleanup(flags: Flags) -> None:
-    """Remove all rules and chains that the agent ever adds, and nothing else. Needs root."""
-    _clean_up(_prepare(flags))
+@_lock_file_option
+def cleanup(flags: Flags, lock_file: Path) -> None:
+    """Remove all rules and chains that the agent ever adds, and nothing else. Needs root.
+
+    Refused while an agent runs on this node: it would put everything back.
+    """
+    _clean_up(_prepare(flags), lock_file)
 
 
 def main() -> None:
@@ -135,15 +144,16 @@ def _prepare(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
     return settings
 
 
-def _clean_up(settings: Settings) -> None:
+def _clean_up(settings: Settings, lock_file: Path) -> None:
     from dataplane.cleanup import remove_all_rules  # noqa: PLC0415 - see run
     from dataplane.kernel.libiptc import usable_families  # noqa: PLC0415
 
-    remove_all_rules(
-        settings.options,
-        usable_families(),
-        lock_timeout_seconds=settings.sync.lock_timeout_seconds,
-    )
+    # First of all: without privileges the lock file cannot be had either, but that is no help.
+    families = usable_families()
+    with instance_lock(lock_file):
+        remove_all_rules(
+            settings.options, families, lock_timeout_seconds=settings.sync.lock_timeout_seconds
+        )
 
 
 def _initialise(settings: Settings) -> None:

@@ -21,13 +21,14 @@ class Agent:
     """A running ``dataplane run``."""
 
     def __init__(self, node: Host, manifests: Path, folder: Path) -> None:
+        self.lock_file_flag = f"--lock-file={folder / 'agent.lock'}"
         self.argv = (
             COMMAND,
             "run",
             f"--manifests={manifests}",
             f"--cluster-cidr={CLUSTER_CIDR}",
             f"--hostname-override={NODE_NAME}",
-            f"--lock-file={folder / 'agent.lock'}",
+            self.lock_file_flag,
             # The size of conntrack's table is one for the whole machine, not for this node alone.
             "--conntrack-max-per-core=0",
         )

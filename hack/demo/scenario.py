@@ -52,7 +52,7 @@ def tell(page: Page, machines: NodeLab) -> None:
     _show_counters(stage, connections=_show_traffic(stage))
     _limit_sources(stage, agent)
     _end_agent(stage, agent)
-    _clean_up(stage)
+    _clean_up(stage, agent)
 
 
 def _show_machines(stage: Stage) -> None:
@@ -239,10 +239,10 @@ def _end_agent(stage: Stage, agent: Agent) -> None:
     stage.page.expect("the ingress IP is still served", holds=isinstance(outcome, Answered))
 
 
-def _clean_up(stage: Stage) -> None:
+def _clean_up(stage: Stage, agent: Agent) -> None:
     page, node = stage.page, stage.machines.node
     page.section("Cleaning up")
-    argv = [COMMAND, "cleanup"]
+    argv = [COMMAND, "cleanup", agent.lock_file_flag]
     page.command(argv)
     node.run(argv)
     page.command(["iptables-legacy-save"])

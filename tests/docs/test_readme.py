@@ -28,6 +28,7 @@ _RUNNABLE: Final = [
 ]
 _PATH: Final = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 _EVERY_COMMAND: Final = "Flags of every command"
+_RUN_AND_CLEANUP: Final = "Flags of `run` and `cleanup`"
 _HASH: Final = re.compile(rf"({'|'.join(names.SERVICE_PREFIXES)})[A-Z2-7]{{16}}")
 _JUMP: Final = re.compile(r"-A (\S+) (?:.* )?-j (KUBE-\S+)")
 
@@ -113,9 +114,9 @@ def test_flags_in_commands_exist() -> None:
 @pytest.mark.parametrize(
     ("command", "headings"),
     [
-        ("run", [_EVERY_COMMAND, "Flags of `run`"]),
+        ("run", [_EVERY_COMMAND, _RUN_AND_CLEANUP, "Flags of `run`"]),
         ("dump", [_EVERY_COMMAND, "Flags of `dump`"]),
-        ("cleanup", [_EVERY_COMMAND]),
+        ("cleanup", [_EVERY_COMMAND, _RUN_AND_CLEANUP]),
     ],
 )
 def test_flags_and_defaults_are_those_of_the_help(command: str, headings: list[str]) -> None:

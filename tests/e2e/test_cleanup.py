@@ -43,7 +43,7 @@ def test_clean_up_removes_all_of_ours_and_nothing_else(site: Site, command: list
     agent.end(signal.SIGTERM)
     assert site.destinations == {"10.244.1.2:8080"}
 
-    done = site.command(*command)
+    done = site.command(*command, _lock_file(site))
 
     assert done.returncode == 0, done.stderr
     after = {plan: site.node.save(plan, counters=True) for plan in PLANS}
@@ -58,9 +58,30 @@ def test_clean_up_removes_all_of_ours_and_nothing_else(site: Site, command: list
 
 def test_clean_up_twice(site: Site) -> None:
     """A second clean-up finds nothing and is content."""
-    site.command("cleanup")
+    site.command("cleanup", _lock_file(site))
 
-    done = site.command("cleanup")
+    done = site.command("cleanup", _lock_file(site))
 
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("removed 0 rules and 0 chains") == 4
+
+
+@pytest.mark.parametrize("command", [["cleanup"], ["run", "--cleanup"]], ids=" ".join)
+def test_clean_up_is_refused_while_an_agent_runs(site: Site, command: list[str]) -> None:
+    """It says that the agent has to be stopped first, and removes nothing."""
+    site.write("web.yaml", service(), endpoint_slice())
+    agent = site.start()
+    agent.wait_for("synced ipv6")
+    before = site.node.save(IPV4)
+
+    done = site.command(*command, _lock_file(site))
+
+    assert done.returncode == 1
+    assert "programs this node already" in done.stderr
+    assert "stop it first" in done.stderr
+    assert site.node.save(IPV4) == before
+
+
+def _lock_file(site: Site) -> str:
+    """The flag that names the lock of the site's agent."""
+    return f"--lock-file={site.folder / 'agent.lock'}"

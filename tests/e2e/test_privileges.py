@@ -61,7 +61,7 @@ def test_programming_needs_privileges(site: Site, command: str) -> None:
     """``run`` and ``cleanup`` say in one line what they lack, exit with 1 and change nothing."""
     before = {plan: site.node.save(plan) for plan in PLANS}
 
-    done = site.without_privileges(command, f"--manifests={site.manifests}", *_lock(site, command))
+    done = site.without_privileges(command, f"--manifests={site.manifests}", _lock(site))
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -70,10 +70,8 @@ def test_programming_needs_privileges(site: Site, command: str) -> None:
     assert {plan: site.node.save(plan) for plan in PLANS} == before
 
 
-def _lock(site: Site, command: str) -> list[str]:
+def _lock(site: Site) -> str:
     """A lock file that only root could create: not what the user has to hear of first."""
-    if command != "run":
-        return []
     folder = site.folder / "read-only"
     folder.mkdir(mode=0o555)
-    return [f"--lock-file={folder / 'agent.lock'}"]
+    return f"--lock-file={folder / 'agent.lock'}"
