@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, ItemsView, Iterator, Mapping, ValuesView
 from functools import cached_property
 from typing import NamedTuple
 
@@ -33,6 +33,15 @@ class GroupedChains(Mapping[str, Rules]):
 
     def __len__(self) -> int:
         return len(self._all)
+
+    # What Mapping makes of these looks every chain up by its name.
+    def items(self) -> ItemsView[str, Rules]:
+        """See :class:`Mapping`."""
+        return self._all.items()
+
+    def values(self) -> ValuesView[Rules]:
+        """See :class:`Mapping`."""
+        return self._all.values()
 
     def difference(self, before: GroupedChains) -> Difference:
         """What to do where ``before`` stands."""

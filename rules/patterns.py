@@ -134,12 +134,11 @@ class ChoiceRules(PatternRules):
         if remaining:
             yield None
 
-    def jump_targets(self) -> Iterator[str]:
+    def jump_targets(self) -> list[str]:
         """See :class:`rules.ir.PatternRules`."""
-        for rule in self.leading:
-            yield str(rule.target)
-        for chain, _ in self.endpoints:
-            yield chain
+        targets = [chain for chain, _ in self.endpoints]
+        targets.extend(str(rule.target) for rule in self.leading)
+        return targets
 
     def __len__(self) -> int:
         times = 1 if self.shared.affinity_seconds is None else 2

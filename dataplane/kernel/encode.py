@@ -59,7 +59,7 @@ _CONNTRACK_STATE: Final = 1  # XT_CONNTRACK_STATE
 _RECENT_RCHECK, _RECENT_SET, _RECENT_REAP = 1, 2, 32
 _RANGE_MAP_IPS, _RANGE_PROTO, _RANGE_RANDOM_FULLY = 1, 2, 16
 _REJECT_PORT_UNREACHABLE: Final = {Family.IPV4: 3, Family.IPV6: 4}
-_COMMENT_SIZE: Final = 256
+COMMENT_SIZE: Final = 256
 
 _TCP_UDP_PORTS: Final = Struct("=HHHH")
 _SCTP_INFO: Final = Struct("=HHHH256xI12BiII")
@@ -74,7 +74,7 @@ _ADDRTYPE_INFO: Final = Struct("=HHI")
 DNAT_RANGE: Final = Struct(">16s16sHH8x")
 """First and last address, first and last port (big endian), base port and padding."""
 _STANDARD_TARGET: Final = Struct("=H29sBi4x")
-COMMENT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + _COMMENT_SIZE, b"comment", 0)
+COMMENT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + COMMENT_SIZE, b"comment", 0)
 _DNAT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + 48, b"DNAT", 2) + Struct(
     "=I"
 ).pack(_RANGE_MAP_IPS | _RANGE_PROTO)
@@ -181,7 +181,7 @@ def _extension(name: str, revision: int, data: bytes) -> bytes:
 
 def _comment(match: Comment) -> bytes:
     """Not cached, as the others: most comments stand in one rule only."""
-    return COMMENT_HEADER + kept_comment(match.text).encode().ljust(_COMMENT_SIZE, b"\0")
+    return COMMENT_HEADER + kept_comment(match.text).encode().ljust(COMMENT_SIZE, b"\0")
 
 
 def _port(match: PortMatch) -> bytes:

@@ -8,10 +8,12 @@ single rules; of each entry only what differs is filled in. The result is the sa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from struct import Struct
 
 from dataplane.kernel.encode import (
     COMMENT_HEADER,
+    COMMENT_SIZE,
     DNAT_RANGE,
     Encoder,
     packed_address,
@@ -28,6 +30,7 @@ _LAST_CHOICE_END = Struct("=256sH29sBi4x")
 """Comment, then the jump: its size, its name, its revision, its verdict."""
 _CHOICE_END = Struct("=256s56sH29sBi4x")
 """The same with a statistic match between them."""
+_COMMENT = Comment("")
 _SOME_ADDRESS = {Family.IPV4: "192.0.2.0", Family.IPV6: "2001:db8::"}
 """Stands in a pattern where an address is filled in."""
 
@@ -38,15 +41,17 @@ class ChainEncoder:
     def __init__(self, family: Family) -> None:
         """Encode for ``family``."""
         self._encoder = Encoder(family)
-        self._some_address = _SOME_ADDRESS[family]
+        self._some_address = some_address = _SOME_ADDRESS[family]
         layout = ENTRY_LAYOUTS[family]
-        self._address_size = layout.address_size
-        before_comment = slice(layout.header_size + len(COMMENT_HEADER))
-        no_comment, no_odds = Comment(""), Statistic(0)
-        self._choice_start = self._encoder.rule(Rule("", (no_comment, no_odds)))[before_comment]
-        self._last_choice_start = self._encoder.rule(Rule("", (no_comment,)))[before_comment]
+        self._comment_start = layout.header_size + len(COMMENT_HEADER)
+        self._choice_start, _ = self._around_comment(Rule("", (_COMMENT, Statistic(0))))
+        self._last_choice_start, _ = self._around_comment(Rule("", (_COMMENT,)))
+        hairpin = Rule(names.MARK_MASQ, (_COMMENT,), source=host_network(some_address))
+        start, self._hairpin_end = self._around_comment(hairpin)
+        self._hairpin_start = start[layout.address_size :]
+        self._around_translation = cache(self._around_translation_of)
         self._shared: ServicePortPattern | None = None
-        self._hairpin_end = self._translation_start = b""
+        self._hairpin_after_address = self._translation_before_range = b""
 
     def entries(self, rules: Rules) -> tuple[bytes, ...]:
         """The entries of a chain.
@@ -66,19 +71,28 @@ class ChainEncoder:
         address = packed_address(rules.address)
         port = rules.port
         return (
-            address + self._hairpin_end,
-            self._translation_start + DNAT_RANGE.pack(address, address, port, port),
+            address + self._hairpin_after_address,
+            self._translation_before_range + DNAT_RANGE.pack(address, address, port, port),
         )
 
     def _take_pattern(self, shared: ServicePortPattern) -> None:
-        """Encode what the endpoints of ``shared`` have in common; they come one after another."""
-        comment = Comment(shared.name)
-        to_itself = Rule(names.MARK_MASQ, (comment,), source=host_network(self._some_address))
-        matches = (comment, PortMatch(shared.protocol))
-        translation = Rule(Dnat(self._some_address, 0), matches, shared.protocol)
-        self._hairpin_end = self._encoder.rule(to_itself)[self._address_size :]
-        self._translation_start = self._encoder.rule(translation)[: -DNAT_RANGE.size]
+        """Fill in what the endpoints of ``shared`` have in common; they come one after another."""
+        comment = kept_comment(shared.name).encode().ljust(COMMENT_SIZE, b"\0")
+        start, end = self._around_translation(shared.protocol)
+        self._hairpin_after_address = self._hairpin_start + comment + self._hairpin_end
+        self._translation_before_range = start + comment + end
         self._shared = shared
+
+    def _around_translation_of(self, protocol: str) -> tuple[bytes, bytes]:
+        target = Dnat(self._some_address, 0)
+        rule = Rule(target, (_COMMENT, PortMatch(protocol)), protocol)
+        start, end = self._around_comment(rule)
+        return start, end[: -DNAT_RANGE.size]
+
+    def _around_comment(self, rule: Rule) -> tuple[bytes, bytes]:
+        """The entry of a rule whose first match is a comment, without the comment's text."""
+        entry = self._encoder.rule(rule)
+        return entry[: self._comment_start], entry[self._comment_start + COMMENT_SIZE :]
 
     def _choice_entries(self, rules: ChoiceRules) -> Iterator[bytes]:
         prefix = f"{rules.shared.name} -> "
