@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The addresses on which node ports are served, where ``--nodeport-addresses`` restricts them."""
+"""Which addresses are this node's, and on which of them node ports are served."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from dataplane.errors import KernelError
 from dataplane.settings import PRIMARY, Settings
-from rules.addresses import contains, of_family
+from rules.addresses import contains, family_of, of_family
 from rules.context import FamilyContext, family_context
 from rules.ir import Family
 from rules.model import Node
@@ -25,6 +25,7 @@ def context_of(
 
     A family that no network is given for is not restricted, as with kube-proxy.
     """
+    node = _with_address(node, settings.node_address)
     allowed = settings.node_port_addresses
     if allowed == (PRIMARY,):
         addresses = of_family(node.addresses, family)[:1]
@@ -39,6 +40,14 @@ def context_of(
         )
     options = replace(settings.options, restrict_node_ports=True)
     return family_context(options, node, family, addresses)
+
+
+def _with_address(node: Node, address: str) -> Node:
+    """``node`` with ``address``, if there is one, for its only address of that family."""
+    if not address:
+        return node
+    others = tuple(known for known in node.addresses if family_of(known) is not family_of(address))
+    return replace(node, addresses=(address, *others))
 
 
 def interface_addresses() -> tuple[str, ...]:

@@ -39,3 +39,20 @@ def test_addresses_that_serve_node_ports(
     context = context_of(settings, NODE, family, lambda: LOCAL)
 
     assert context.node_port_addresses == expected
+
+
+@pytest.mark.parametrize(
+    ("node_address", "family", "expected"),
+    [
+        ("", Family.IPV4, ("192.168.0.10", "192.168.0.11")),
+        ("10.0.0.1", Family.IPV4, ("10.0.0.1",)),
+        ("10.0.0.1", Family.IPV6, ("fd00:192:168::10",)),
+    ],
+)
+def test_bind_address_stands_for_the_nodes(
+    node_address: str, family: Family, expected: tuple[str, ...]
+) -> None:
+    """``--bind-address`` takes the place of the Node's addresses of its family, as told."""
+    settings = Settings(source=SourceSettings(node_name=NODE.name), node_address=node_address)
+
+    assert context_of(settings, NODE, family, lambda: LOCAL).node_addresses == expected
