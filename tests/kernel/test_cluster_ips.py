@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab import NodeLab, Protocol, Refused, Target
+from lab import NodeLab, Protocol, Refused, Target, wait_until
 from lab.plan import CLIENT, GATEWAY, NODE
 from rules.context import DetectLocalMode
 from rules.model import ServiceState, SlicePort
@@ -132,7 +132,13 @@ def test_another_port_of_the_address_is_not_served(
     node.program(plan, state(plan, local(plan.local_pod)))
     # The way back for what no rule translates: nothing listens there.
     machines.client.ip(f"address add {plan.cluster_ip} dev lan nodad")
+    route = ["ip", "route", "get", plan.cluster_ip]
     try:
+        # The kernel adds an IPv6 address first and the route to it a moment later.
+        wait_until(
+            "the client owns the address",
+            lambda: machines.client.run(route, check=False).stdout.startswith("local "),
+        )
         assert at_once(machines.node, tcp(plan.cluster_ip, 81)) == Refused()
         assert at_once(machines.node, udp(plan.cluster_ip)) == Refused()
     finally:

@@ -42,10 +42,11 @@ def node(lone_node: KernelNode, plan: AddressPlan) -> Iterator[KernelNode]:
     """
     lone_node.program(plan)
     forget_flows(lone_node.host, plan.family)
-    device = f"address {{}} {plan.host(plan.cluster_ip)} dev lo"
-    lone_node.host.ip(device.format("add"))
+    address = f"{plan.host(plan.cluster_ip)} dev lo"
+    # Without duplicate address detection, which would keep it from use for a moment.
+    lone_node.host.ip(f"address add {address} nodad")
     yield lone_node
-    lone_node.host.ip(device.format("delete"))
+    lone_node.host.ip(f"address delete {address}")
 
 
 def _targets(plan: AddressPlan, protocol: str = "udp", *, localhost: bool = True) -> FlowTargets:
