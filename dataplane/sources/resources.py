@@ -69,21 +69,31 @@ def slices(sink: StateSink) -> Resource[EndpointSlice]:
 
 def node(sink: StateSink, name: str, observer: SourceObserver) -> Resource[Node]:
     """The Node ``name``. Once known it stays, even if it is deleted: the machine is still there."""
+    is_missing = False
+
+    def put(found: Node) -> None:
+        nonlocal is_missing
+        sink.put_node(found)
+        if is_missing:
+            is_missing = False
+            observer.resumed("Node")
+
+    def report_missing(why: str) -> None:
+        nonlocal is_missing
+        is_missing = True
+        observer.interrupted("Node", SourceError(why))
 
     def replace(nodes: Sequence[Node], unusable: frozenset[ObjectKey]) -> None:
         for only in nodes:
-            sink.put_node(only)
+            put(only)
         if not nodes and not unusable:
-            observer.interrupted(
-                "Node",
-                SourceError(
-                    f"{name} is not registered in the cluster, and nothing is programmed before it"
-                    " is; if this node has another name, set --hostname-override"
-                ),
+            report_missing(
+                f"{name} is not registered in the cluster, and nothing is programmed before it is;"
+                " if this node has another name, set --hostname-override"
             )
 
     def delete(key: ObjectKey) -> None:
-        observer.interrupted("Node", SourceError(f"{key} was deleted; its last state is kept"))
+        report_missing(f"{key} was deleted; its last state is kept")
 
     return Resource(
         kind="Node",
@@ -91,7 +101,7 @@ def node(sink: StateSink, name: str, observer: SourceObserver) -> Resource[Node]
         selector={"fieldSelector": f"metadata.name={name}"},
         decode=decode_node,
         replace=replace,
-        put=sink.put_node,
+        put=put,
         delete=delete,
         namespaced=False,
     )

@@ -309,6 +309,7 @@ def test_unregistered_node_is_waited_for(
     assert witness.state.picture() is None
     server.put(node())
     witness.wait_for(witness.state.picture)
+    witness.wait_for(lambda: "Node" in witness.resumptions)
     source.stop()
 
 
