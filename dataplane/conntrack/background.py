@@ -51,6 +51,9 @@ class BackgroundReconciler:
             except KernelError as error:
                 _log.warning("stale %s flows were not ended: %s", family.value, error)
                 continue
+            except Exception:  # noqa: BLE001 - a dead thread would let flows go stale
+                _log.exception("stale %s flows were not ended", family.value)
+                continue
             if report is not None:
                 level = logging.INFO if report.deleted else logging.DEBUG
                 milliseconds = report.seconds * 1000

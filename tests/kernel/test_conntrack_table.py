@@ -19,7 +19,7 @@ from dataplane.conntrack.table import delete_entries, find_entries
 from dataplane.settings import ConntrackSettings
 from dataplane.sysctls import set_conntrack
 from lab import wait_until
-from rules.flows import Flow, FlowTargets, FlowTargetsBuilder
+from rules.flows import Flow, FlowTarget, FlowTargets, FlowTargetsBuilder
 from rules.ir import Family
 from rules.model import ServiceState, ServiceType
 from tests.address_plan import AddressPlan
@@ -177,6 +177,25 @@ def test_a_failed_pass_stays_due(node: KernelNode, plan: AddressPlan) -> None:
         assert report.deleted == 1
         assert not reconciler.note(plan.family, targets)
         assert reconciler.run(plan.family) is None
+
+
+def test_a_defect_does_not_end_the_background_thread(
+    node: KernelNode, plan: AddressPlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody foresaw, here a protocol without flows, is logged, and the next pass is made."""
+    passes: SimpleQueue[tuple[Family, ReconcileReport]] = SimpleQueue()
+    background = BackgroundReconciler(lambda *one: passes.put(one))
+    with node.host.entered():
+        background.start()
+    background.note(plan.family, FlowTargets({FlowTarget("icmp", plan.cluster_ip, 1): frozenset()}))
+    wait_until("the defect is logged", lambda: any(one.exc_info for one in caplog.records))
+
+    other = Family.IPV4 if plan.family is Family.IPV6 else Family.IPV6
+    background.note(other, _targets(plan))
+    family, _ = passes.get(timeout=_PATIENCE_SECONDS)
+    background.stop()
+
+    assert family is other
 
 
 def test_the_background_thread(
