@@ -75,7 +75,8 @@ class FamilySync:
         ``verify``.
 
         Raises:
-            KernelError: nothing could be programmed; the kernel is as it was.
+            KernelError: a table could not be programmed and is as it was; the one before it may
+                have been.
         """
         if self._builder is None or self._builder.context != context:
             self._builder = ServiceBuilder(context)

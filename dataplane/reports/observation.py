@@ -42,4 +42,4 @@ class SyncObserver:
         """A sync ended well."""
 
     def failed(self, family: Family, reason: Reason, seconds: float, error: KernelError) -> None:
-        """A sync failed: the kernel is as it was, and it is tried again."""
+        """A sync failed: the table that it failed at is as it was, and it is tried again."""
