@@ -15,7 +15,7 @@ from dataplane.reports.observation import SyncObserver, SyncOutcome
 from dataplane.schedule import Reason, Schedule
 from dataplane.settings import Settings
 from dataplane.state import Picture
-from dataplane.sync import FamilySync
+from dataplane.sync import FamilyReport, FamilySync
 from dataplane.sysctls import enable_route_localnet
 from rules.ir import Family
 
@@ -88,11 +88,21 @@ class Agent:
 
     def _sync(self, picture: Picture, reason: Reason) -> None:
         self._schedule.note_start()
-        results = [self._sync_family(family, picture, reason) for family in self._syncs]
-        self._note_end(failed=not all(results), verified=reason is Reason.PERIOD)
+        reports = [self._sync_family(family, picture, reason) for family in self._syncs]
+        if None in reports:
+            self._schedule.note_failure(monotonic())
+            return
+        self._schedule.note_success(
+            monotonic(),
+            verified=reason is Reason.PERIOD,
+            repaired=any(report is not None and report.has_repairs for report in reports),
+        )
+        if not self._is_localnet_routed:
+            self._is_localnet_routed = True
+            enable_route_localnet()
 
-    def _sync_family(self, family: Family, picture: Picture, reason: Reason) -> bool:
-        """Sync one family, and tell whether it went well: the other one does not depend on it."""
+    def _sync_family(self, family: Family, picture: Picture, reason: Reason) -> FamilyReport | None:
+        """Sync one family; None if that failed, which does not concern the other one."""
         started = monotonic()
         for observer in self._observers:
             observer.started(family)
@@ -104,17 +114,8 @@ class Agent:
         except KernelError as error:
             for observer in self._observers:
                 observer.failed(family, reason, monotonic() - started, error)
-            return False
+            return None
         outcome = SyncOutcome(family, reason, monotonic() - started, picture, context, report)
         for observer in self._observers:
             observer.succeeded(outcome)
-        return True
-
-    def _note_end(self, *, failed: bool, verified: bool) -> None:
-        if failed:
-            self._schedule.note_failure(monotonic())
-            return
-        self._schedule.note_success(monotonic(), verified=verified)
-        if not self._is_localnet_routed:
-            self._is_localnet_routed = True
-            enable_route_localnet()
+        return report

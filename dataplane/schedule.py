@@ -12,7 +12,9 @@ from typing import Final
 from dataplane.settings import SyncSettings
 
 _FIRST_RETRY_SECONDS: Final = 0.5
-_LONGEST_RETRY_SECONDS: Final = 8.0
+_LONGEST_RETRY_SECONDS: Final = 4.0
+_FIRST_RECHECK_SECONDS: Final = 1.0
+"""After a repair: whoever changed our rules may do so again, or may just now have been doing it."""
 
 
 class Reason(Enum):
@@ -30,6 +32,7 @@ class Schedule:
         self._settings = settings
         self._changed = False
         self._failures = 0
+        self._repairs = 0
         self._ended_at = now - settings.min_sync_period_seconds
         self._verified_at = now
 
@@ -46,11 +49,15 @@ class Schedule:
         """A sync starts now and will take all changes so far into account."""
         self._changed = False
 
-    def note_success(self, now: float, *, verified: bool) -> None:
-        """The sync ended well."""
+    def note_success(self, now: float, *, verified: bool, repaired: bool = False) -> None:
+        """The sync ended well; ``repaired`` if it found that somebody had changed our rules."""
         self._failures = 0
         self._ended_at = now
-        if verified:
+        if repaired:
+            self._repairs += 1
+        elif verified:
+            self._repairs = 0
+        if verified or repaired:
             self._verified_at = now
 
     def note_failure(self, now: float) -> None:
@@ -62,7 +69,9 @@ class Schedule:
         """When the next sync is due, and why."""
         rest = self._settings.min_sync_period_seconds
         period = self._settings.sync_period_seconds
-        times = [(self._verified_at + period, Reason.PERIOD)]
+        recheck = _FIRST_RECHECK_SECONDS * 2 ** min(self._repairs - 1, 10)
+        until_verified = min(max(recheck, rest), period) if self._repairs else period
+        times = [(self._verified_at + until_verified, Reason.PERIOD)]
         if self._changed:
             times.append((self._ended_at + rest, Reason.CHANGE))
         if self._failures:

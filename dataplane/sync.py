@@ -38,6 +38,11 @@ class FamilyReport:
     unserved: Unserved = ALL_SERVED
     """Service ports that policy Local keeps from endpoints elsewhere."""
 
+    @property
+    def has_repairs(self) -> bool:
+        """Whether somebody else had changed our rules."""
+        return any(report.repairs for report in self.tables.values())
+
 
 class FamilySync:
     """Keeps the tables of one family as the Services want them. Owned by one thread."""

@@ -88,7 +88,28 @@ def test_failures_are_retried_with_growing_pauses(schedule: Schedule) -> None:
         pauses.append(due - START)
         assert reason is Reason.RETRY
 
-    assert pauses == [1, 1, 2, 4, 8, 8, 8]
+    assert pauses == [1, 1, 2, 4, 4, 4, 4]
+
+
+def test_repairs_are_looked_after_soon(schedule: Schedule) -> None:
+    """Who changed our rules may do so again: the next look comes soon, then ever later."""
+    pauses = []
+    for _ in range(7):
+        schedule.note_start()
+        schedule.note_success(START, verified=True, repaired=True)
+        due, reason = schedule.due()
+        pauses.append(due - START)
+        assert reason is Reason.PERIOD
+
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_verification_without_findings_ends_the_unrest(schedule: Schedule) -> None:
+    """Once nothing had to be repaired, the period is the usual one."""
+    schedule.note_success(START, verified=True, repaired=True)
+    schedule.note_success(START + 1, verified=True)
+
+    assert schedule.due() == (START + 31, Reason.PERIOD)
 
 
 def test_success_ends_the_retries(schedule: Schedule) -> None:
