@@ -46,18 +46,16 @@ class Agent:
         # A queue, not an event: its put is safe in a signal handler that interrupts its get.
         self._wakeups: SimpleQueue[bool] = SimpleQueue()
         self._is_change_noted = False
-        self._is_localnet_routed = not (
-            settings.options.localhost_node_ports and Family.IPV4 in self._syncs
-        )
+        self._is_ready = False
+        self._is_localnet_routed = not settings.options.localhost_node_ports
         self._schedule = Schedule(settings.sync, monotonic())
 
     def note_change(self) -> None:
         """Tell that the picture has changed; from any thread."""
         if not self._is_change_noted:
             self._is_change_noted = True
-            for family in self._syncs:
-                for observer in self._observers:
-                    observer.queued(family)
+            if self._is_ready:
+                self._tell_queued()
             self._wakeups.put(not _STOP)
 
     def stop(self) -> None:
@@ -72,8 +70,17 @@ class Agent:
             picture = take_picture()
             if picture is None:
                 self._schedule.note_not_ready(monotonic())
-            else:
-                self._sync(picture, reason)
+                continue
+            if not self._is_ready:
+                self._is_ready = True
+                self._tell_queued()
+            self._sync(picture, reason)
+
+    def _tell_queued(self) -> None:
+        """Not before the first full state: until then there is nothing that could be late."""
+        for family in self._syncs:
+            for observer in self._observers:
+                observer.queued(family)
 
     def _wait(self) -> Reason | None:
         """Wait until a sync is due and tell why it is, or None if it is time to stop."""
@@ -97,9 +104,6 @@ class Agent:
             verified=reason is Reason.PERIOD,
             repaired=any(report is not None and report.has_repairs for report in reports),
         )
-        if not self._is_localnet_routed:
-            self._is_localnet_routed = True
-            enable_route_localnet()
 
     def _sync_family(self, family: Family, picture: Picture, reason: Reason) -> FamilyReport | None:
         """Sync one family; None if that failed, which does not concern the other one."""
@@ -118,4 +122,8 @@ class Agent:
         outcome = SyncOutcome(family, reason, monotonic() - started, picture, context, report)
         for observer in self._observers:
             observer.succeeded(outcome)
+        if family is Family.IPV4 and not self._is_localnet_routed:
+            # Only now that the rule stands which makes it safe.
+            self._is_localnet_routed = True
+            enable_route_localnet()
         return report

@@ -174,6 +174,8 @@ class ClusterState:
         """The present state, or None before the first full one."""
         with self._lock:
             if self._services is None or self._slices is None or self._node is None:
+                # What changed before the first full state says nothing about how quick we are.
+                self._changed_at.clear()
                 return None
             if self._stale:
                 self._states = dict(self._states)

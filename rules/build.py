@@ -68,11 +68,14 @@ class ServiceBuilder:
 
     def _build(self, key: ObjectKey, state: ServiceState, before: ServiceRules) -> ServiceRules:
         """The rules of one Service; those from ``before`` if the new ones are broken."""
-        rules = build_service(state, self._context)
         try:
+            rules = build_service(state, self._context)
             check_service(key, rules)
         except BrokenRulesError as error:
             self._broken[key] = str(error)
+            return before
+        except Exception as error:  # noqa: BLE001 - a defect met by one Service stops no other
+            self._broken[key] = str(BrokenRulesError(f"service {key}", [repr(error)]))
             return before
         self._broken.pop(key, None)
         return rules
@@ -87,8 +90,16 @@ def compose(services: ServicesRules, context: FamilyContext) -> Tables:
 
 
 def build(states: Mapping[ObjectKey, ServiceState], context: FamilyContext) -> Tables:
-    """The tables of one family from scratch."""
-    return compose(ServiceBuilder(context).build(states), context)
+    """The tables of one family from scratch.
+
+    Raises:
+        BrokenRulesError: the rules of a Service break an invariant.
+    """
+    builder = ServiceBuilder(context)
+    services = builder.build(states)
+    if builder.broken:
+        raise BrokenRulesError("the tables", builder.broken.values())
+    return compose(services, context)
 
 
 def _nat_table(services: ServicesRules, context: FamilyContext) -> Table:

@@ -76,9 +76,9 @@ def _chain_problems(
     chains: Mapping[str, Rules], entries: tuple[Rule, ...], known_targets: frozenset[str]
 ) -> Iterator[str]:
     """Names that are too long, jumps to nowhere, chains that nothing jumps to."""
-    used = _jump_targets(entries)
+    used = set(_jump_targets(entries))
     for rules in chains.values():
-        used.update(_jump_targets(rules) if isinstance(rules, tuple) else rules.jump_targets())
+        used.update(_jump_targets(rules))
     for name in chains:
         if len(name) > names.MAX_LENGTH:
             yield f"chain name {name} is longer than {names.MAX_LENGTH} characters"
@@ -88,11 +88,11 @@ def _chain_problems(
         yield f"nothing jumps to chain {orphan}"
 
 
-def _jump_targets(rules: Rules) -> set[str]:
+def _jump_targets(rules: Rules) -> Iterable[str]:
     """All chains that a rule jumps to."""
     if isinstance(rules, tuple):
         return {rule.target for rule in rules if type(rule.target) is str} - VERDICTS
-    return set(rules.jump_targets())
+    return rules.jump_targets()
 
 
 def _loop_problems(chains: Mapping[str, Rules]) -> Iterator[str]:

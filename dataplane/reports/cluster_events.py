@@ -126,6 +126,8 @@ class ClusterEventRecorder:
                 _log.warning("not told to the cluster: %s: %s", _text(event), error)
                 with self._changed:
                     self._told_at.pop(event, None)
+            except Exception:  # noqa: BLE001 - a dead thread would tell nobody anything any more
+                _log.exception("not told to the cluster: %s", _text(event))
             self._stopped.wait(self._limits.spacing)
 
     def _next(self) -> ServiceEvent | None:

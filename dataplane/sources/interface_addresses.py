@@ -9,8 +9,8 @@ from select import select
 from threading import Thread
 from typing import Final
 
-from pyroute2 import IPRoute, NetlinkError
-from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
+from pyroute2 import IPRoute
+from tenacity import Retrying, wait_random_exponential
 
 from dataplane.sources.base import SourceObserver
 
@@ -45,14 +45,12 @@ class InterfaceAddressSource:
         os.close(self._stop_reader)
 
     def _follow(self) -> None:
-        for attempt in Retrying(
-            retry=retry_if_exception_type((OSError, NetlinkError)),
-            wait=wait_random_exponential(multiplier=0.1, max=_LONGEST_PAUSE_SECONDS),
-        ):
+        pauses = wait_random_exponential(multiplier=0.1, max=_LONGEST_PAUSE_SECONDS)
+        for attempt in Retrying(wait=pauses):
             with attempt:
                 try:
                     self._follow_socket()
-                except (OSError, NetlinkError) as error:
+                except Exception as error:
                     self._observer.interrupted(_WHAT, error)
                     self._on_change()
                     raise
@@ -60,6 +58,7 @@ class InterfaceAddressSource:
     def _follow_socket(self) -> None:
         with IPRoute() as netlink:
             netlink.bind(groups=_GROUPS)
+            self._observer.resumed(_WHAT)
             while True:
                 readable, _, _ = select([netlink.fileno(), self._stop_reader], [], [])
                 if self._stop_reader in readable:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from tests.apiserver import FakeApiServer
 from tests.apiserver.objects import endpoint_slice, node, service
-from tests.e2e.site import NODE_NAME, AgentProcess, Site
+from tests.e2e.http import HEALTHZ_PORT, get
+from tests.e2e.site import NODE_NAME, SYNC_PERIOD_SECONDS, AgentProcess, Site
 
 _HERE = "10.244.1.2:8080"
 _SERVICES = "/api/v1/services"
@@ -45,6 +47,21 @@ def test_nothing_is_programmed_before_the_first_full_state(
     server.put(node(NODE_NAME))
 
     site.wait_for_destinations(_HERE)
+
+
+def test_an_agent_that_waits_for_its_first_state_is_alive(
+    site: Site, server: FakeApiServer
+) -> None:
+    """Nothing is late before there is anything to do: nobody should restart the agent."""
+    agent = _start(site, server)
+    agent.wait_for(f"{NODE_NAME} is not registered in the cluster")
+    server.wait_for(lambda: server.watched_from(_SERVICES))
+    asked = time.monotonic()
+
+    # Longer than two sync periods, after which a change that waits makes an agent unhealthy.
+    while time.monotonic() < asked + 3 * SYNC_PERIOD_SECONDS:
+        assert get(site.host, HEALTHZ_PORT, "/livez").status == 200
+        assert agent.is_running
 
 
 def test_updates_are_followed(site: Site, server: FakeApiServer) -> None:

@@ -5,45 +5,17 @@ from __future__ import annotations
 
 import json
 import socket
-from http.client import HTTPConnection
-from typing import NamedTuple
 
 import pytest
 
 from lab import Host, wait_until
 from tests.apiserver.objects import endpoint_slice, node, service
 from tests.apiserver.store import JsonObject
+from tests.e2e.http import HEALTHZ_PORT, METRICS_PORT, get
 from tests.e2e.site import NODE_NAME, Site
 
-HEALTHZ_PORT = 10256
-METRICS_PORT = 10249
 CHECK_PORT = 32100
 NODE_PORT = 30053
-TIMEOUT_SECONDS = 5.0
-
-
-class Answer(NamedTuple):
-    """What a server said."""
-
-    status: int
-    body: str
-
-
-def get(host: Host, port: int, path: str) -> Answer:
-    """Ask a server on the machine; waits for it to listen."""
-
-    def is_open() -> bool:
-        with host.entered(), socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_until(f"port {port} is open", is_open)
-    with host.entered():
-        connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
-        connection.request("GET", path)
-        response = connection.getresponse()
-        answer = Answer(response.status, response.read().decode())
-        connection.close()
-    return answer
 
 
 def sample(host: Host, name: str) -> float:

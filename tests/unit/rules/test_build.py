@@ -72,3 +72,21 @@ def test_built_services_compose_to_what_a_build_from_scratch_gives() -> None:
     on_node, states = context(IPV4), _states()
     built = ServiceBuilder(on_node).build(states)
     assert compose(built, on_node) == build(states, on_node)
+
+
+def test_a_defect_met_by_one_service_stops_no_other() -> None:
+    """A Service that the code cannot cope with is named and keeps its rules; others are built."""
+    first = state(IPV4, local(IPV4.local_pod))
+    second = state(IPV4, local(IPV4.local_pod), key=_DNS)
+    builder = ServiceBuilder(context(IPV4))
+    before = builder.build({first.service.key: first})
+    broken = replace(first.service, ports=(None,))  # type: ignore[arg-type] # a defect on purpose
+
+    built = builder.build(
+        {first.service.key: ServiceState(broken, first.slices), second.service.key: second}
+    )
+
+    assert built[first.service.key] is before[first.service.key]
+    assert second.service.key in built
+    assert list(builder.broken) == [first.service.key]
+    assert "service default/web" in builder.broken[first.service.key]

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking the servers of an agent on a machine."""
+
+from __future__ import annotations
+
+import socket
+from http.client import HTTPConnection
+from typing import Final, NamedTuple
+
+from lab import Host, wait_until
+
+HEALTHZ_PORT: Final = 10256
+METRICS_PORT: Final = 10249
+TIMEOUT_SECONDS: Final = 5.0
+
+
+class Answer(NamedTuple):
+    """What a server said."""
+
+    status: int
+    body: str
+
+
+def get(host: Host, port: int, path: str) -> Answer:
+    """Ask a server on the machine; waits for it to listen."""
+
+    def is_open() -> bool:
+        with host.entered(), socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(f"port {port} is open", is_open)
+    with host.entered():
+        connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        answer = Answer(response.status, response.read().decode())
+        connection.close()
+    return answer
