@@ -49,22 +49,30 @@ class ServiceBuilder:
         result is the same object, too.
         """
         built = self._built
-        if len(built) == len(states) and all(
-            key in built and built[key][0] is state for key, state in states.items()
-        ):
+        changed = [
+            key
+            for key, state in states.items()
+            if (known := built.get(key)) is None or known[0] is not state
+        ]
+        are_same_services = built.keys() == states.keys()
+        if not changed and are_same_services:
             return self._result
-        self._built = {}
-        for key in sorted(states):
+        self._built = dict(built) if are_same_services else self._sorted(states)
+        for key in changed:
             state = states[key]
-            known = built.get(key)
-            if known is None or known[0] is not state:
-                known = state, self._build(key, state, known[1] if known else NO_RULES)
-            self._built[key] = known
+            before = built[key][1] if key in built else NO_RULES
+            self._built[key] = (state, self._build(key, state, before))
         self._broken = {key: why for key, why in self._broken.items() if key in states}
         self._result = {
             key: rules for key, (_, rules) in self._built.items() if rules is not NO_RULES
         }
         return self._result
+
+    def _sorted(
+        self, states: Mapping[ObjectKey, ServiceState]
+    ) -> dict[ObjectKey, tuple[ServiceState, ServiceRules]]:
+        """A place for each of ``states``, in order, with what is remembered of it."""
+        return {key: self._built.get(key, (states[key], NO_RULES)) for key in sorted(states)}
 
     def _build(self, key: ObjectKey, state: ServiceState, before: ServiceRules) -> ServiceRules:
         """The rules of one Service; those from ``before`` if the new ones are broken."""
