@@ -15,14 +15,12 @@ from typing import Final
 from rules.ir import Family
 
 IFNAMSIZ: Final = 16
-ALIGNMENT: Final = 8
 COUNTERS_SIZE: Final = 16
 
 EXTENSION_HEADER: Final = Struct("=H29sB")
 """Size of the whole extension, its name, its revision."""
 NAME_OFFSET: Final = 2
 NAME_SIZE: Final = 29
-REVISION_OFFSET: Final = 31
 STANDARD_TARGET_SIZE: Final = 40
 VERDICT_OFFSET: Final = 32
 """Of a standard target's verdict, from the target's start."""
