@@ -11,7 +11,7 @@ run := PYTHONPATH=hack $(bin)/python
 python_code := rules dataplane tests hack
 shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
-root_tests := $(wildcard tests/kernel tests/lab tests/e2e tests/faults)
+root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults)
 
 .PHONY: help setup demo test lint unit kernel tools cluster-test bench format machine clean
 

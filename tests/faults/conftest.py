@@ -10,7 +10,7 @@ import pytest
 
 from lab import NodeLab, node_lab
 from tests.apiserver import FakeApiServer
-from tests.e2e.site import Site
+from tests.command.site import Site
 from tests.faults.stand import POD_PORT, Stand
 from tests.kernel.traffic import LOCAL_PODS, REMOTE
 

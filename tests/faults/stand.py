@@ -23,7 +23,7 @@ from tests.address_plan import IPV4, PLANS, AddressPlan
 from tests.apiserver import FakeApiServer
 from tests.apiserver.objects import endpoint_slice, node, service
 from tests.apiserver.store import JsonObject
-from tests.e2e.site import NODE_NAME, AgentProcess, Site
+from tests.command.site import NODE_NAME, AgentProcess, Site
 from tests.faults.connect_loop import all_answered
 from tests.kernel.traffic import LOCAL, OTHER_LOCAL, REMOTE, of, tcp
 

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.site import COMMAND, AgentProcess
+from tests.command.site import COMMAND, AgentProcess
 from tests.faults.stand import SOON_SECONDS, Stand
 from tests.kernel.traffic import LOCAL, REMOTE
 

@@ -11,8 +11,8 @@ import pytest
 from lab import Host, wait_until
 from tests.apiserver.objects import endpoint_slice, node, service
 from tests.apiserver.store import JsonObject
-from tests.e2e.http import HEALTHZ_PORT, METRICS_PORT, get
-from tests.e2e.site import NODE_NAME, Site
+from tests.command.http import HEALTHZ_PORT, METRICS_PORT, get
+from tests.command.site import NODE_NAME, Site
 
 CHECK_PORT = 32100
 NODE_PORT = 30053

@@ -8,7 +8,7 @@ import pytest
 from lab import wait_until
 from tests.apiserver.objects import endpoint_slice, service
 from tests.apiserver.store import JsonObject
-from tests.e2e.site import Site
+from tests.command.site import Site
 
 _GOOD = "10.244.1.2:8080"
 _OTHER = "10.244.3.9:8080"

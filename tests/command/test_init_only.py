@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from lab import Host
-from tests.e2e.site import Site
+from tests.command.site import Site
 
 UDP_TIMEOUT = "net.netfilter.nf_conntrack_udp_timeout"
 ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import Host, Lab
-from tests.e2e.site import Site
+from tests.command.site import Site
 
 
 @pytest.fixture(scope="module")

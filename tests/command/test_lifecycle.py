@@ -10,7 +10,7 @@ import pytest
 from lab import wait_until
 from tests.address_plan import IPV4
 from tests.apiserver.objects import endpoint_slice, service
-from tests.e2e.site import AgentProcess, Site
+from tests.command.site import AgentProcess, Site
 
 _HERE = "10.244.1.2:8080"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.address_plan import PLANS
 from tests.apiserver.objects import endpoint_slice, service
-from tests.e2e.site import Site
+from tests.command.site import Site
 
 
 @pytest.fixture(autouse=True)

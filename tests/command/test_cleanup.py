@@ -10,7 +10,7 @@ import pytest
 
 from tests.address_plan import IPV4, PLANS
 from tests.apiserver.objects import endpoint_slice, service
-from tests.e2e.site import Site
+from tests.command.site import Site
 
 _FOREIGN: Final = """\
 *nat

@@ -8,7 +8,7 @@ from rules.ir import TableName
 from tests.address_plan import IPV4, IPV6
 from tests.apiserver.objects import endpoint_slice, node, service
 from tests.apiserver.store import JsonObject
-from tests.e2e.site import NODE_NAME, Site
+from tests.command.site import NODE_NAME, Site
 
 _ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.apiserver import FakeApiServer
 from tests.apiserver.objects import endpoint_slice, node, service
-from tests.e2e.http import HEALTHZ_PORT, get
-from tests.e2e.site import NODE_NAME, SYNC_PERIOD_SECONDS, AgentProcess, Site
+from tests.command.http import HEALTHZ_PORT, get
+from tests.command.site import NODE_NAME, SYNC_PERIOD_SECONDS, AgentProcess, Site
 
 _HERE = "10.244.1.2:8080"
 _SERVICES = "/api/v1/services"
