@@ -27,7 +27,7 @@ _PLACED: Final = re.compile(r"(.*?) - at (?:`key` in )?`\$\.?(.*)`", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
-class _Loader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """Refuses a key that is given twice: one of the two values would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the base class decides
@@ -46,7 +46,7 @@ def read_configuration(path: Path) -> KubeProxyConfiguration:
         ConfigError: it cannot be read or decoded.
     """
     try:
-        content = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(path.read_bytes(), Loader=StrictLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         reason = f"cannot be read: {error.strerror}; check --config"
         raise ConfigError(str(path), [Problem("", reason)]) from error
