@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios, written as data, on a cluster of network namespaces with a real control plane.
+
+Read ``README.md`` for how to write one. Then, in this order:
+
+- :mod:`tests.e2e.schema`: what a scenario is made of; :mod:`tests.e2e.loading` reads files of them.
+- :mod:`tests.e2e.judging`: whether outcomes are what a scenario expects.
+- :mod:`tests.e2e.running`: the steps of one scenario, and putting the cluster back in order.
+- :mod:`tests.e2e.cluster`: the cluster that all scenarios of a run share.
+"""
