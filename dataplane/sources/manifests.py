@@ -41,6 +41,7 @@ class ManifestSource:
         self._sink = sink
         self._observer = observer
         self._delivered: Manifests | None = None
+        self._is_interrupted = False
         self._watcher = FolderWatcher()
         self._stopped = Event()
         self._thread = Thread(target=self._follow, name=_WHAT, daemon=True)
@@ -54,7 +55,10 @@ class ManifestSource:
         _existing(self._paths)
         manifests = self._set.read()
         self._watcher.start()
-        self._deliver(self._settled(manifests))
+        try:
+            self._take(manifests)
+        except SourceError as error:
+            self._interrupt(error)
         self._thread.start()
 
     def stop(self) -> None:
@@ -69,21 +73,32 @@ class ManifestSource:
             if self._stopped.is_set():
                 return
             try:
-                self._deliver(self._settled(self._set.read()))
+                self._take(self._set.read())
             except Exception as error:  # noqa: BLE001 - a dead thread would freeze the node's rules
-                self._observer.interrupted(_WHAT, error)
+                self._interrupt(error)
 
-    def _settled(self, manifests: Manifests) -> Manifests:
-        """Read again as long as there are folders that were not watched when they were read."""
+    def _take(self, manifests: Manifests) -> None:
+        """Deliver ``manifests``, or what is read once all folders are watched.
+
+        Raises:
+            SourceError: a folder cannot be watched, or not be read again; the last good reading is
+                delivered.
+        """
         try:
             while self._watcher.watch(self._set.folders):
                 manifests = self._set.read()
-        except SourceError as error:
-            self._observer.interrupted(_WHAT, error)
-        return manifests
+        finally:
+            self._deliver(manifests)
+        if self._is_interrupted:
+            self._is_interrupted = False
+            self._observer.resumed(_WHAT)
+
+    def _interrupt(self, error: Exception) -> None:
+        self._is_interrupted = True
+        self._observer.interrupted(_WHAT, error)
 
     def _deliver(self, manifests: Manifests) -> None:
-        delivered, self._delivered = self._delivered, manifests
+        delivered = self._delivered
         if manifests == delivered:
             # Something else changed in the same folders.
             return
@@ -92,6 +107,7 @@ class ManifestSource:
             if str(error) not in reported:
                 self._observer.skipped(error)
         manifests.deliver(self._sink)
+        self._delivered = manifests
         self._observer.listed(_WHAT, len(manifests.services) + len(manifests.slices))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from errno import EACCES, ENOSPC
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -12,6 +13,7 @@ from threading import enumerate as enumerate_threads
 
 import pytest
 import yaml
+from watchdog.observers.api import BaseObserver
 
 from dataplane.errors import SourceError
 from dataplane.sources.manifests import ManifestSource, load_manifests
@@ -299,6 +301,52 @@ def test_foreign_kind_of_the_same_name_keeps_nothing(
     follow(folder)
     _write(folder / "web.yaml", service() | {"apiVersion": "serving.knative.dev/v1"})
     witness.wait_for(lambda: witness.service() is None)
+
+
+def test_reading_that_works_again_ends_the_interruption(
+    folder: Path,
+    witness: Witness,
+    follow: Callable[..., ManifestSource],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once the folder can be read again the files are followed, whether they changed or not."""
+    follow(folder)
+
+    def refuse(path: Path) -> Iterator[Path]:
+        raise PermissionError(EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        # Not by the folder's mode: root may read whatever it says.
+        patched.setattr(Path, "iterdir", refuse)
+        (folder / "README.md").write_text("something else", encoding="utf-8")
+        witness.wait_for(lambda: witness.interruptions)
+    assert witness.interruptions[0] == ("manifests", f"{folder}: cannot be read: Permission denied")
+    assert witness.resumptions == []
+    (folder / "README.md").write_text("again", encoding="utf-8")
+    witness.wait_for(lambda: witness.resumptions == ["manifests"])
+    _write(folder / "api.yaml", service("api"))
+    witness.wait_for(lambda: witness.service(API))
+    assert witness.resumptions == ["manifests"]
+
+
+def test_folder_that_cannot_be_watched_is_read_and_reported(
+    folder: Path,
+    witness: Witness,
+    follow: Callable[..., ManifestSource],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What stands in such a folder counts, and the interruption is told after it, not before."""
+    told: list[str] = []
+
+    def refuse(*_: object, **_options: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(BaseObserver, "schedule", refuse)
+    monkeypatch.setattr(witness, "listed", lambda *_: told.append("listed"))
+    monkeypatch.setattr(witness, "interrupted", lambda *_: told.append("interrupted"))
+    follow(folder)
+    assert witness.addresses() == ["10.244.1.2"]
+    assert told == ["listed", "interrupted"]
 
 
 def test_stop_leaves_no_thread(folder: Path, witness: Witness) -> None:
