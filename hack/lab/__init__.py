@@ -18,6 +18,7 @@ from lab.machines import Lab, Port
 from lab.node import NodeLab, node_lab
 from lab.probe import (
     Answered,
+    Conversation,
     Outcome,
     Protocol,
     Refused,
@@ -32,6 +33,7 @@ from lab.waiting import wait_until
 __all__ = [
     "Answered",
     "CommandFailedError",
+    "Conversation",
     "Host",
     "Lab",
     "LabError",

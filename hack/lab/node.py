@@ -37,7 +37,8 @@ from lab.plan import (
     Pod,
 )
 
-_LAN = "lan"
+LAN = "lan"
+"""The switch of the local net: a device of the outside machine."""
 _SETTINGS_OF_A_NODE = (
     ("net.ipv4.ip_forward", "1"),
     ("net.ipv6.conf.all.forwarding", "1"),
@@ -77,40 +78,47 @@ def node_lab(
         names = [pod.name for pod in (*pods, *remote_pods)]
         node, client, *hosts = lab.add_hosts("node", "client", *names)
         machines = dict(zip(names, hosts, strict=True))
-        client.ip(f"link add {_LAN} type bridge mcast_snooping 0")
-        set_up(Port(client, _LAN, _lan_addresses(ROUTER) + _host_addresses(CLIENT, OTHER_CLIENT)))
-        _attach_node(lab, node, client, NODE)
+        add_local_net(client)
+        attach_node(lab, node, client, NODE)
         client.ip(
             f"route add default via {NODE.ipv4} src {CLIENT.ipv4}",
             f"route add default via {NODE.ipv6} src {CLIENT.ipv6}",
         )
         for pod in pods:
-            _attach_pod(lab, node, machines[pod.name], pod)
+            attach_pod(lab, node, machines[pod.name], pod)
         remote = None
         if remote_pods:
             (remote,) = lab.add_hosts("remote")
-            _attach_node(lab, remote, client, REMOTE_NODE)
+            attach_node(lab, remote, client, REMOTE_NODE)
             for pod in remote_pods:
-                _attach_pod(lab, remote, machines[pod.name], pod)
+                attach_pod(lab, remote, machines[pod.name], pod)
             _route_pods(node, remote_pods, via=REMOTE_NODE)
             _route_pods(remote, pods, via=NODE)
         yield NodeLab(lab, node, client, MappingProxyType(machines), remote)
 
 
-def _attach_node(lab: Lab, node: Host, client: Host, address: DualStack) -> None:
+def add_local_net(client: Host) -> None:
+    """Make the local net's switch and router of ``client``, and give it its outside addresses."""
+    client.ip(f"link add {LAN} type bridge mcast_snooping 0")
+    set_up(Port(client, LAN, lan_addresses(ROUTER) + host_addresses(CLIENT, OTHER_CLIENT)))
+
+
+def attach_node(lab: Lab, node: Host, client: Host, address: DualStack) -> None:
+    """Make a router of ``node`` and put it on the local net, whose switch is in ``client``."""
     for key, value in _SETTINGS_OF_A_NODE:
         node.set_sysctl(key, value)
     port = f"to-{node.name}"
-    lab.connect(Port(node, "eth0", _lan_addresses(address)), Port(client, port))
-    client.ip(f"link set {port} master {_LAN}")
+    lab.connect(Port(node, "eth0", lan_addresses(address)), Port(client, port))
+    client.ip(f"link set {port} master {LAN}")
     node.ip(f"route add default via {ROUTER.ipv4}", f"route add default via {ROUTER.ipv6}")
 
 
-def _attach_pod(lab: Lab, node: Host, pod: Host, spec: Pod) -> None:
+def attach_pod(lab: Lab, node: Host, pod: Host, spec: Pod) -> None:
+    """Put a pod on its node."""
     device = f"veth-{spec.name}"
     lab.connect(
-        Port(pod, "eth0", _host_addresses(spec.address)),
-        Port(node, device, _host_addresses(GATEWAY)),
+        Port(pod, "eth0", host_addresses(spec.address)),
+        Port(node, device, host_addresses(GATEWAY)),
     )
     for family in (GATEWAY.ipv4, GATEWAY.ipv6):
         pod.ip(f"route add {family} dev eth0", f"route add default via {family} dev eth0")
@@ -127,11 +135,13 @@ def _route_pods(node: Host, pods: Iterable[Pod], *, via: DualStack) -> None:
         )
 
 
-def _lan_addresses(address: DualStack) -> tuple[str, ...]:
+def lan_addresses(address: DualStack) -> tuple[str, ...]:
+    """For a machine on the local net."""
     return (f"{address.ipv4}/24", f"{address.ipv6}/64")
 
 
-def _host_addresses(*addresses: DualStack) -> tuple[str, ...]:
+def host_addresses(*addresses: DualStack) -> tuple[str, ...]:
+    """For a machine that is alone in its networks."""
     return tuple(
         text for address in addresses for text in (f"{address.ipv4}/32", f"{address.ipv6}/128")
     )

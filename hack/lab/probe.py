@@ -8,6 +8,8 @@ import os
 import socket
 from dataclasses import dataclass
 from enum import Enum
+from types import TracebackType
+from typing import Self
 
 from lab.host import Host
 
@@ -62,28 +64,86 @@ Outcome = Answered | Refused | TimedOut | Unreachable
 
 
 def probe(
-    host: Host, target: Target, *, source: str | None = None, timeout_seconds: float = 2.0
+    host: Host,
+    target: Target,
+    *,
+    source: str | None = None,
+    source_port: int = 0,
+    mark: int = 0,
+    timeout_seconds: float = 2.0,
 ) -> Outcome:
-    """Ask the server at ``target`` once, from the address ``source`` if that is given."""
-    family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
-    with host.entered():
-        client = socket.socket(family, target.protocol.value)
-    with client:
-        client.settimeout(timeout_seconds)
+    """Ask the server at ``target`` once, from the address and port of the source if given.
+
+    ``mark`` is put on the packets, for the host's own routing rules.
+    """
+    with Conversation(
+        host, target, source=source, source_port=source_port, mark=mark
+    ) as conversation:
+        return conversation.ask(timeout_seconds)
+
+
+class Conversation:
+    """A client that asks the same server as often as it is told to, through one connection."""
+
+    def __init__(
+        self,
+        host: Host,
+        target: Target,
+        *,
+        source: str | None = None,
+        source_port: int = 0,
+        mark: int = 0,
+    ) -> None:
+        """See :func:`probe`; nothing is sent yet."""
+        self._target = target
+        self._is_connected = False
+        family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
+        with host.entered():
+            self._socket = socket.socket(family, target.protocol.value)
         try:
-            if source is not None:
-                client.bind((source, 0))
-            client.connect((target.address, target.port))
-            client.sendall(b"who?\n")
-            return _understood(client.recv(1024))
+            if mark:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+            if source is not None or source_port:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self._socket.bind((source or "", source_port))
+        except OSError:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def ask(self, timeout_seconds: float = 2.0) -> Outcome:
+        """Ask once, after connecting if that has not been done."""
+        self._socket.settimeout(timeout_seconds)
+        try:
+            if not self._is_connected:
+                self._socket.connect((self._target.address, self._target.port))
+                self._is_connected = True
+            self._socket.sendall(b"who?\n")
+            return _understood(self._socket.recv(1024))
         except TimeoutError:
             return TimedOut()
-        except (ConnectionRefusedError, ConnectionResetError):
+        except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
             return Refused()
         except OSError as error:
             if error.errno not in _UNREACHABLE:
                 raise
             return Unreachable(os.strerror(error.errno))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
 
 
 def probe_times(
