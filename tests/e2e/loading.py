@@ -54,7 +54,7 @@ def load_files(files: Iterable[Path]) -> tuple[Scenario, ...]:
 
 def _documents(file: Path) -> list[object]:
     try:
-        return list(yaml.load_all(file.read_bytes(), Loader=StrictLoader))  # noqa: S506 - a SafeLoader
+        return list(yaml.load_all(file.read_bytes(), Loader=StrictLoader))
     except OSError as error:
         raise ScenarioError(file, 0, "", f"cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
