@@ -84,7 +84,7 @@ class FamilySync:
                 have been.
         """
         if self._builder is None or self._builder.context != context:
-            self._builder = ServiceBuilder(context)
+            self._builder = ServiceBuilder(context, self._committed)
         started = monotonic()
         with many_values():
             built = self._builder.build(services)

@@ -26,8 +26,13 @@ class ServiceBuilder:
     The memory is not visible in the results: they equal those of a new builder, always.
     """
 
-    def __init__(self, context: FamilyContext) -> None:
+    def __init__(self, context: FamilyContext, standing: ServicesRules | None = None) -> None:
+        """Build for ``context``; ``standing`` has the rules of Services from before, if any.
+
+        They are kept for Services whose rules for ``context`` turn out to be broken.
+        """
         self._context = context
+        self._standing = standing or {}
         self._built: dict[ObjectKey, tuple[ServiceState, ServiceRules]] = {}
         self._broken: dict[ObjectKey, str] = {}
         self._result: ServicesRules = {}
@@ -49,6 +54,7 @@ class ServiceBuilder:
         result is the same object, too.
         """
         built = self._built
+        standing, self._standing = self._standing, {}
         changed = [
             key
             for key, state in states.items()
@@ -60,7 +66,7 @@ class ServiceBuilder:
         self._built = dict(built) if are_same_services else self._sorted(states)
         for key in changed:
             state = states[key]
-            before = built[key][1] if key in built else NO_RULES
+            before = built[key][1] if key in built else standing.get(key, NO_RULES)
             self._built[key] = (state, self._build(key, state, before))
         self._broken = {key: why for key, why in self._broken.items() if key in states}
         self._result = {

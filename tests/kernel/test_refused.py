@@ -7,6 +7,7 @@ kernel's recent match refuses it as well, which makes it a culprit at hand.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -106,6 +107,20 @@ def test_a_known_culprit_is_not_tried_again_until_verification(
 
     lone_node.program(plan, changed, *good[1:], bad, verify=True)
     assert refusals != []
+
+
+def test_broken_rules_keep_what_stood_when_the_node_changes(
+    lone_node: KernelNode, plan: AddressPlan
+) -> None:
+    """A service that our checks refuse is served as before, for a node that has changed, too."""
+    before = _service(plan, _CULPRIT, plan.local_pod)
+    lone_node.program(plan, *_good(plan), before, masquerade_all=True)
+    broken = before._replace(service=replace(before.service, ports=(None,)))  # type: ignore[arg-type] # a defect on purpose
+
+    report = lone_node.program(plan, *_good(plan), broken, masquerade_all=False)
+
+    assert report.set_aside.keys() == {_CULPRIT}
+    assert _cluster_ip_rules(lone_node, plan) == len(_OTHERS) + 1
 
 
 @pytest.mark.parametrize("damage", ["deleted", "renamed"])

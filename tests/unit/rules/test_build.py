@@ -90,3 +90,28 @@ def test_a_defect_met_by_one_service_stops_no_other() -> None:
     assert second.service.key in built
     assert list(builder.broken) == [first.service.key]
     assert "service default/web" in builder.broken[first.service.key]
+
+
+def test_rules_that_stand_are_kept_if_those_for_another_context_are_broken() -> None:
+    """A change of the node takes nothing from a Service that the code cannot cope with."""
+    good, other = state(IPV4, local(IPV4.local_pod)), _states()[_DNS]
+    before = ServiceBuilder(context(IPV4)).build({WEB: good, _DNS: other})
+    broken = replace(good.service, ports=(None,))  # type: ignore[arg-type] # a defect on purpose
+    builder = ServiceBuilder(context(IPV4, masquerade_all=True), before)
+
+    built = builder.build({WEB: ServiceState(broken, good.slices), _DNS: other})
+
+    assert built[WEB] is before[WEB]
+    assert built[_DNS] != before[_DNS]
+    assert list(builder.broken) == [WEB]
+
+
+def test_standing_rules_do_not_outlive_their_service() -> None:
+    """A Service that is gone when the context changes is not brought back by what it had."""
+    good = state(IPV4, local(IPV4.local_pod))
+    before = ServiceBuilder(context(IPV4)).build({WEB: good})
+    builder = ServiceBuilder(context(IPV4, masquerade_all=True), before)
+    broken = replace(good.service, ports=(None,))  # type: ignore[arg-type] # a defect on purpose
+
+    assert builder.build({}) == {}
+    assert builder.build({WEB: ServiceState(broken, good.slices)}) == {}
