@@ -18,16 +18,23 @@ AGENT: Final = "system:serviceaccount:kube-system:kube-dataplane"
 KUBE_PROXY: Final = "system:kube-proxy"
 """The user that every cluster gives kube-proxy's rights to."""
 
+ADMINISTRATOR: Final = "administrator"
+"""The user who may do everything."""
+
 _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 20.0
 _PORT: Final = 6443
 _ETCD: Final = "http://127.0.0.1:2379"
-_ADMINISTRATOR: Final = "administrator"
 _GROUPS: Final = {
-    _ADMINISTRATOR: "system:masters",
+    ADMINISTRATOR: "system:masters",
     AGENT: "system:serviceaccounts",
     KUBE_PROXY: "system:authenticated",
 }
+_CONTROLLERS: Final = (
+    "endpointslice-controller",
+    "endpointslice-mirroring-controller",
+    "garbage-collector-controller",
+)
 _SERVICE_NETWORKS: Final = "10.96.0.0/12,fd00:10:96::/112"
 
 
@@ -72,6 +79,22 @@ class ControlPlane:
         if process.poll() is not None:
             last_words = log.read_text().splitlines()[-1:]
             raise RuntimeError(f"kube-apiserver ended at its start: {last_words}")
+
+    def start_controllers(self) -> None:
+        """Start the controllers that a Service's slices come from and go with."""
+        self._host.popen(
+            [
+                str(self._programs / "kube-controller-manager"),
+                f"--kubeconfig={self.kubeconfig(ADMINISTRATOR)}",
+                f"--controllers={','.join(_CONTROLLERS)}",
+                "--leader-elect=false",
+                "--secure-port=0",
+                # By default it would rest between requests when tests make many changes.
+                "--kube-api-qps=1000",
+                "--kube-api-burst=1000",
+            ],
+            log=self._folder / "kube-controller-manager.log",
+        )
 
     def kill_apiserver(self) -> None:
         """End the API server as a crash would: nobody is told."""
@@ -122,7 +145,7 @@ class ControlPlane:
     def _kubectl_command(self) -> list[str]:
         return [
             str(self._programs / "kubectl"),
-            f"--kubeconfig={self.kubeconfig(_ADMINISTRATOR)}",
+            f"--kubeconfig={self.kubeconfig(ADMINISTRATOR)}",
             f"--cache-dir={self._folder / 'kubectl-cache'}",
         ]
 

@@ -23,14 +23,25 @@ class Proxies:
     """Starts either program on one node. Both write to a log of their own."""
 
     def __init__(
-        self, node: Host, control_plane: ControlPlane, programs: Path, folder: Path
+        self,
+        node: Host,
+        control_plane: ControlPlane,
+        programs: Path,
+        folder: Path,
+        *,
+        name: str = NODE_NAME,
     ) -> None:
-        """Let them follow the cluster of ``control_plane``; keep what they need in ``folder``."""
+        """Let them follow the cluster of ``control_plane``, in which the node is called ``name``.
+
+        What they need is kept in ``folder``, which is of no other node.
+        """
         self._node = node
+        self._name = name
         self._control_plane = control_plane
         self._programs = programs
         self._folder = folder
         self.agent_log = folder / "agent.log"
+        self.kube_proxy_log = folder / "kube-proxy.log"
 
     def start_agent(self, *flags: str) -> Popen[bytes]:
         """Start the installed ``dataplane run``."""
@@ -38,18 +49,18 @@ class Proxies:
         argv = [_DATAPLANE, "run", *self._settings(AGENT), lock_file, *flags]
         return self._node.popen(argv, log=self.agent_log)
 
-    def start_kube_proxy(self) -> Popen[bytes]:
+    def start_kube_proxy(self, *flags: str) -> Popen[bytes]:
         """Start kube-proxy in iptables mode, with the legacy tools that the agent shares."""
         program = str(self._programs / "kube-proxy")
-        argv = [program, "--proxy-mode=iptables", *self._settings(KUBE_PROXY)]
+        argv = [program, "--proxy-mode=iptables", *self._settings(KUBE_PROXY), *flags]
         path = f"PATH={self._legacy_tools()}:{self._node.environment['PATH']}"
-        return self._node.popen(["env", path, *argv], log=self._folder / "kube-proxy.log")
+        return self._node.popen(["env", path, *argv], log=self.kube_proxy_log)
 
     def _settings(self, user: str) -> tuple[str, ...]:
         kubeconfig = self._control_plane.kubeconfig(user)
         return (
             f"--kubeconfig={kubeconfig}",
-            f"--hostname-override={NODE_NAME}",
+            f"--hostname-override={self._name}",
             _CLUSTER_CIDR,
             # This limit belongs to the whole machine, not to the lab.
             "--conntrack-max-per-core=0",

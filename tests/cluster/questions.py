@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Event, Thread
 from typing import Final
 
@@ -16,9 +17,9 @@ _ENOUGH: Final = 30
 class Questioner:
     """Asks one service in a thread of its own, each time through a new connection."""
 
-    def __init__(self, host: Host, target: Target) -> None:
-        """Ask from ``host``."""
-        self._host = host
+    def __init__(self, target: Target, ask: Callable[[], Outcome]) -> None:
+        """Ask ``target`` by calling ``ask``."""
+        self._ask_once = ask
         self.target = target
         self._stopped = Event()
         self._thread = Thread(target=self._ask, name=f"questions to {target}", daemon=True)
@@ -45,13 +46,13 @@ class Questioner:
 
     def _ask(self) -> None:
         while not self._stopped.is_set():
-            self.outcomes.append(probe(self._host, self.target))
+            self.outcomes.append(self._ask_once())
 
 
 @contextmanager
 def questions(host: Host, targets: Sequence[Target]) -> Iterator[list[Questioner]]:
     """Ask all ``targets`` at once: before the block, all through it and after it."""
-    questioners = [Questioner(host, target) for target in targets]
+    questioners = [Questioner(target, partial(probe, host, target)) for target in targets]
     for one in questioners:
         one.start()
     try:
