@@ -13,7 +13,7 @@ shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
 root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults)
 
-.PHONY: help setup demo test lint unit kernel tools cluster-test bench format machine clean
+.PHONY: help setup demo test lint unit kernel tools cluster-test kind-e2e bench format machine clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ tools: ## build the Kubernetes programs that cluster-test runs, once: many minut
 
 cluster-test: machine tools ## run the agent in a real cluster and next to kube-proxy (root)
 	$(bin)/pytest -m cluster tests/cluster
+
+kind-e2e: setup ## install the agent in a kind cluster of its own, and remove it again (Docker, kind)
+	hack/kind/e2e.sh
 
 bench: setup ## measure speed side by side with iptables-legacy-restore (root)
 	$(run) -m bench
