@@ -16,7 +16,7 @@ root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults)
 .PHONY: help setup demo test lint unit kernel tools cluster-test kind-e2e bench format machine clean
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## make .venv with the dataplane command in it, and what the system must have
 
