@@ -50,7 +50,11 @@ class ConflictError(KernelError):
     """A table changed between our read and our commit: read it again."""
 
 
-class CommitRefusedError(KernelError):
+class UnacceptableRulesError(KernelError):
+    """A table cannot be programmed since one of its rules cannot stand there; it is as it was."""
+
+
+class CommitRefusedError(UnacceptableRulesError):
     """The kernel took none of a table's edits since one of its rules is not acceptable.
 
     Attributes:

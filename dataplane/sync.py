@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
-from dataplane.errors import CommitRefusedError
+from dataplane.errors import UnacceptableRulesError
 from dataplane.kernel.applier import UNOBSERVED, ApplyReport, TableApplier, TableObserver
 from dataplane.memory import many_values, settle
 from rules import names
@@ -75,7 +75,7 @@ class FamilySync:
     ) -> FamilyReport:
         """Program the rules of ``services``; ``verify`` looks at all that should stand already.
 
-        Services whose rules the kernel refuses are set aside: what the kernel held of them before
+        Services with rules that cannot stand in the kernel are set aside: what the kernel held of them before
         stays, everything else is applied. They are tried again when they change and with each
         ``verify``.
 
@@ -114,11 +114,11 @@ class FamilySync:
     ) -> Mapping[TableName, ApplyReport]:
         try:
             return self._program(wanted, context, verify=verify)
-        except CommitRefusedError:
+        except UnacceptableRulesError:
             # A rule may lead to a chain that somebody else deleted: repair before blaming a rule.
             try:
                 return self._program(wanted, context, verify=True)
-            except CommitRefusedError:
+            except UnacceptableRulesError:
                 return self._program_acceptable(wanted, context)
 
     def _with_substitutes(self, built: ServicesRules) -> ServicesRules:
@@ -159,7 +159,7 @@ class FamilySync:
         """Program what the kernel accepts of ``wanted`` and set the rest aside.
 
         Raises:
-            CommitRefusedError: even without any change of a Service.
+            UnacceptableRulesError: even without any change of a Service.
         """
         unchanged = {key: self._committed[key] for key in wanted if key in self._committed}
         reports = self._program(unchanged, context)
@@ -175,7 +175,7 @@ class FamilySync:
         trial = {**self._committed, **{key: wanted[key] for key in suspects}}
         try:
             return self._program({key: trial[key] for key in sorted(trial)}, context)
-        except CommitRefusedError as error:
+        except UnacceptableRulesError as error:
             if len(suspects) == 1:
                 (culprit,) = suspects
                 self._set_aside[culprit] = (wanted[culprit], str(error))

@@ -114,7 +114,7 @@ class TableApplier:
 
         Raises:
             LockTimeoutError: another process keeps the xtables lock.
-            CommitRefusedError: a desired rule is not acceptable to the kernel.
+            UnacceptableRulesError: a desired rule cannot stand in the kernel.
             ConflictError: writers who ignore the lock came in between, again and again.
             KernelError: anything else that went wrong.
             In all cases the kernel's table is as it was.

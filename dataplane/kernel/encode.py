@@ -13,6 +13,7 @@ from socket import AF_INET, AF_INET6, inet_pton
 from struct import Struct
 from typing import Final
 
+from dataplane.errors import UnacceptableRulesError
 from dataplane.kernel.layout import (
     ENTRY_LAYOUTS,
     EXTENSION_HEADER,
@@ -81,7 +82,7 @@ _DNAT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + 48, b"DNAT",
 _NO_INTERFACE: Final = (bytes(IFNAMSIZ),) * 2
 
 
-class UnencodableRuleError(ValueError):
+class UnencodableRuleError(UnacceptableRulesError):
     """A rule that has no form in the kernel: a defect of the code that built it."""
 
 
@@ -198,7 +199,9 @@ def _port_extension(protocol: str, destination: int | None) -> bytes:
             return _extension("udp", 0, _TCP_UDP_PORTS.pack(*_ANY_PORT, *ports) + bytes(2))
         case "sctp":
             return _extension("sctp", 0, _sctp_info(destination))
-    raise UnencodableRuleError(f"no port match for protocol {protocol!r}")
+    raise UnencodableRuleError(
+        f"there is no port match for protocol {protocol!r}; use tcp, udp or sctp"
+    )
 
 
 def _sctp_info(destination: int | None) -> bytes:

@@ -10,7 +10,12 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from dataplane.errors import CommitRefusedError, ConflictError, KernelError, LockTimeoutError
+from dataplane.errors import (
+    ConflictError,
+    KernelError,
+    LockTimeoutError,
+    UnacceptableRulesError,
+)
 from dataplane.reports.exposition import metrics_text
 from dataplane.reports.family_names import FAMILY_NAMES
 from dataplane.reports.metric_definitions import (
@@ -27,7 +32,7 @@ _KINDS: Final = frozenset({"Service", "EndpointSlice", "Node"})
 _FAILURES: Final = (
     (LockTimeoutError, "lock_timeout"),
     (ConflictError, "conflict"),
-    (CommitRefusedError, "refused"),
+    (UnacceptableRulesError, "refused"),
 )
 
 

@@ -53,6 +53,22 @@ def test_the_culprit_alone_is_set_aside(lone_node: KernelNode, plan: AddressPlan
     assert "nat was refused: Invalid argument" in report.set_aside[_CULPRIT]
 
 
+def test_a_service_without_a_form_in_the_kernel_is_set_aside(
+    lone_node: KernelNode, plan: AddressPlan
+) -> None:
+    """A rule that cannot even be encoded is treated like one that the kernel refuses."""
+    lone_node.program(plan, *_good(plan))
+    expected = lone_node.contents(plan)
+    port = service_port(2000, protocol="dccp")
+    bad = state(plan, local(plan.local_pod), key=_CULPRIT, ports=(port,))
+
+    report = lone_node.program(plan, *_good(plan), bad)
+
+    assert lone_node.contents(plan) == expected
+    assert report.set_aside.keys() == {_CULPRIT}
+    assert "no port match for protocol 'dccp'" in report.set_aside[_CULPRIT]
+
+
 def test_two_culprits_are_both_found(lone_node: KernelNode, plan: AddressPlan) -> None:
     """Each refused service is named, however many there are."""
     second = _service(plan, _OTHERS[3], plan.local_pod, affinity_seconds=0)
