@@ -75,9 +75,9 @@ class FamilySync:
     ) -> FamilyReport:
         """Program the rules of ``services``; ``verify`` looks at all that should stand already.
 
-        Services with rules that cannot stand in the kernel are set aside: what the kernel held of them before
-        stays, everything else is applied. They are tried again when they change and with each
-        ``verify``.
+        Services with rules that cannot stand in the kernel are set aside: what it held of them
+        before stays, everything else is applied. They are tried again when they change and with
+        each ``verify``.
 
         Raises:
             KernelError: a table could not be programmed and is as it was; the one before it may
