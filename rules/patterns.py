@@ -117,22 +117,13 @@ class ChoiceRules(PatternRules):
         if seconds is not None:
             for chain, text in self.endpoints:
                 yield Rule(chain, (self.comment(text), Recent(chain, seconds)))
-        for (chain, text), odds in zip(self.endpoints, self.odds(), strict=True):
+        for (chain, text), odds in zip(self.endpoints, odds_of(len(self.endpoints)), strict=True):
             comment = self.comment(text)
             yield Rule(chain, (comment,) if odds is None else (comment, odds))
 
     def comment(self, text: str) -> Comment:
         """The comment of the rules that lead to the endpoint ``text``."""
         return Comment(f"{self.shared.name} -> {text}")
-
-    def odds(self) -> Iterator[Statistic | None]:
-        """For each endpoint the odds that the rule must match with; None to match always."""
-        remaining = len(self.endpoints)
-        while remaining > 1:
-            yield one_in(remaining)
-            remaining -= 1
-        if remaining:
-            yield None
 
     def jump_targets(self) -> list[str]:
         """See :class:`rules.ir.PatternRules`."""
@@ -155,6 +146,14 @@ class ChoiceRules(PatternRules):
 
     def __hash__(self) -> int:
         return hash((self.endpoints, self.leading))
+
+
+def odds_of(count: int) -> Iterator[Statistic | None]:
+    """For each of ``count`` endpoints the odds that its rule must match with; None for always."""
+    for remaining in range(count, 1, -1):
+        yield one_in(remaining)
+    if count:
+        yield None
 
 
 @cache

@@ -8,7 +8,7 @@ single rules; of each entry only what differs is filled in. The result is the sa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from struct import Struct
 
 from dataplane.kernel.encode import (
@@ -23,13 +23,14 @@ from dataplane.kernel.layout import ENTRY_LAYOUTS, STANDARD_TARGET_SIZE
 from rules import names
 from rules.addresses import host_network
 from rules.ir import Comment, Dnat, Family, PortMatch, Rule, Rules, Statistic
-from rules.patterns import ChoiceRules, EndpointRules, ServicePortPattern
+from rules.patterns import ChoiceRules, EndpointRules, ServicePortPattern, odds_of
 from rules.text import kept_comment
 
-_LAST_CHOICE_END = Struct("=256sH29sBi4x")
-"""Comment, then the jump: its size, its name, its revision, its verdict."""
-_CHOICE_END = Struct("=256s56sH29sBi4x")
-"""The same with a statistic match between them."""
+_JUMP_SIZE = Struct("=H").pack(STANDARD_TARGET_SIZE)
+_CHOICE_END = Struct(f"=256s{56 + len(_JUMP_SIZE)}s{STANDARD_TARGET_SIZE - len(_JUMP_SIZE)}s")
+"""Comment, then the statistic match with the jump's size, then the jump's name and zeros."""
+_LAST_CHOICE_END = Struct(f"=256s{len(_JUMP_SIZE)}s{STANDARD_TARGET_SIZE - len(_JUMP_SIZE)}s")
+"""The same without the match."""
 _COMMENT = Comment("")
 _SOME_ADDRESS = {Family.IPV4: "192.0.2.0", Family.IPV6: "2001:db8::"}
 """Stands in a pattern where an address is filled in."""
@@ -96,13 +97,22 @@ class ChainEncoder:
 
     def _choice_entries(self, rules: ChoiceRules) -> Iterator[bytes]:
         prefix = f"{rules.shared.name} -> "
-        for (chain, text), odds in zip(rules.endpoints, rules.odds(), strict=True):
+        start, pack = self._choice_start, _CHOICE_END.pack
+        for (chain, text), chance in zip(
+            rules.endpoints, _chances(len(rules.endpoints)), strict=True
+        ):
             comment = kept_comment(prefix + text).encode()
-            name = chain.encode()
-            if odds is None:
-                end = _LAST_CHOICE_END.pack(comment, STANDARD_TARGET_SIZE, name, 0, 0)
+            if chance is None:
+                end = _LAST_CHOICE_END.pack(comment, _JUMP_SIZE, chain.encode())
                 yield self._last_choice_start + end
             else:
-                chance = statistic_extension(odds.fraction)
-                end = _CHOICE_END.pack(comment, chance, STANDARD_TARGET_SIZE, name, 0, 0)
-                yield self._choice_start + end
+                yield start + pack(comment, chance, chain.encode())
+
+
+@lru_cache(maxsize=1 << 6)
+def _chances(endpoints: int) -> tuple[bytes | None, ...]:
+    """For each of so many endpoints what stands between comment and chain; None for the last."""
+    return tuple(
+        None if odds is None else statistic_extension(odds.fraction) + _JUMP_SIZE
+        for odds in odds_of(endpoints)
+    )
