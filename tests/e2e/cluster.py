@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cluster of one run: machines, control plane, Nodes, and a program that serves each node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab import Lab
+from tests.cluster.control_plane import ADMINISTRATOR, ControlPlane
+from tests.cluster.proxies import Proxies
+from tests.e2e.api import Api
+from tests.e2e.machines import Machines
+from tests.e2e.node_proxy import NodeProxy
+from tests.e2e.plan import CONTROL_ADDRESS, NODES, NodePlan
+from tests.e2e.schema import Manifest, Program
+
+_RIGHTS: Final = Path(__file__).parents[2] / "hack" / "manifests" / "rbac.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What all scenarios of a run share."""
+
+    machines: Machines
+    control_plane: ControlPlane
+    api: Api
+    proxies: dict[str, NodeProxy]
+    """By node."""
+    program: Program
+    """Who usually serves the nodes."""
+
+    def register_nodes(self) -> None:
+        """Create the Nodes, or set them back to what they are without a scenario."""
+        self.control_plane.put(*map(_node, NODES))
+
+
+@contextmanager
+def running_cluster(programs: Path, program: Program) -> Iterator[Cluster]:
+    """Build the machines and start everything on them."""
+    with Lab() as lab:
+        machines = Machines(lab)
+        control_plane = ControlPlane(machines.control, CONTROL_ADDRESS, programs, lab.folder)
+        control_plane.start()
+        control_plane.start_controllers()
+        control_plane.kubectl("apply", "--server-side", f"--filename={_RIGHTS}")
+        access = control_plane.kubeconfig(ADMINISTRATOR)
+        api = Api(machines.control, access, lab.folder / "discovered.json")
+        proxies = {}
+        for node in NODES:
+            folder = lab.folder / node.name
+            folder.mkdir()
+            on_node = Proxies(
+                machines.nodes[node.name], control_plane, programs, folder, name=node.name
+            )
+            proxies[node.name] = NodeProxy(node.name, on_node, program)
+        cluster = Cluster(machines, control_plane, api, proxies, program)
+        cluster.register_nodes()
+        for proxy in proxies.values():
+            proxy.start()
+        yield cluster
+        # It would wait for its store, which ends at the same moment.
+        control_plane.kill_apiserver()
+
+
+def _node(plan: NodePlan) -> Manifest:
+    networks = [plan.pod_networks.ipv4, plan.pod_networks.ipv6]
+    addresses = [
+        {"type": "Hostname", "address": plan.name},
+        {"type": "InternalIP", "address": plan.address.ipv4},
+        {"type": "InternalIP", "address": plan.address.ipv6},
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": plan.name,
+            "labels": {
+                "kubernetes.io/hostname": plan.name,
+                "topology.kubernetes.io/zone": plan.zone,
+            },
+        },
+        "spec": {"podCIDR": networks[0], "podCIDRs": networks},
+        "status": {
+            "addresses": addresses,
+            "allocatable": {"cpu": "4"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }

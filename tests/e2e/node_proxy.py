@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program that serves one node: ours or kube-proxy, as the run and the scenario want it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from subprocess import Popen
+from typing import Final
+
+from tests.cluster.proxies import Proxies
+from tests.e2e.schema import Program
+
+_STOP_SECONDS: Final = 10.0
+# Scenarios make one small change after another, and would wait for each to be picked up.
+_FLAGS: Final = ("--iptables-min-sync-period=100ms",)
+
+
+class ProxyEndedError(Exception):
+    """The program of a node ended by itself; the message holds its last words."""
+
+
+class NodeProxy:
+    """Starts and ends the program of one node."""
+
+    def __init__(self, name: str, proxies: Proxies, usual: Program) -> None:
+        """Run ``usual`` on the node ``name``, unless told otherwise."""
+        self._name = name
+        self._proxies = proxies
+        self._usual = usual
+        self._process: Popen[bytes] | None = None
+        self._running: tuple[Program, tuple[str, ...]] = (usual, ())
+
+    @property
+    def logs(self) -> tuple[Path, ...]:
+        """What the programs wrote, as far as they have been started."""
+        paths = (self._proxies.agent_log, self._proxies.kube_proxy_log)
+        return tuple(path for path in paths if path.exists())
+
+    def start(self, program: Program | None = None, flags: tuple[str, ...] = ()) -> None:
+        """Start a program, the usual one if none is named, in place of what runs."""
+        self.stop()
+        program = program or self._usual
+        agent, peer = self._proxies.start_agent, self._proxies.start_kube_proxy
+        start = agent if program is Program.DATAPLANE else peer
+        self._process = start(*_FLAGS, *flags)
+        self._running = (program, flags)
+
+    def stop(self) -> None:
+        """End it politely; its rules stay."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def check(self) -> None:
+        """Raise ``ProxyEndedError`` if it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            last = "\n".join(self.logs[-1].read_text().splitlines()[-5:]) if self.logs else ""
+            raise ProxyEndedError(
+                f"{self._name}: {self._running[0].value} ended with {self._process.returncode}: "
+                f"{last}"
+            )
+
+    def bring_back(self) -> None:
+        """Let the usual program run as it usually does."""
+        is_alive = self._process is not None and self._process.poll() is None
+        if not is_alive or self._running != (self._usual, ()):
+            self.start()
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(_STOP_SECONDS)
+            self._process = None
