@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dataplane.errors import ChainInUseError
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import TableHandle
+from dataplane.kernel.retention import NOTHING, Retention
 from rules import names
 from rules.diff import edits, with_hooks
 from rules.ir import Rule, Rules, Table
@@ -36,6 +37,14 @@ class Changes:
         """Rules added or deleted."""
         return self.rules_added + self.rules_deleted
 
+    def __add__(self, other: Changes) -> Changes:
+        return Changes(
+            self.rules_added + other.rules_added,
+            self.rules_deleted + other.rules_deleted,
+            self.chains_created + other.chains_created,
+            self.chains_deleted + other.chains_deleted,
+        )
+
     def __bool__(self) -> bool:
         return bool(self.rules or self.chains_created or self.chains_deleted)
 
@@ -47,16 +56,23 @@ class Transaction:
     take more memory than anything else.
     """
 
-    def __init__(self, handle: TableHandle, encoder: ChainEncoder) -> None:
+    def __init__(
+        self, handle: TableHandle, encoder: ChainEncoder, retention: Retention = NOTHING
+    ) -> None:
+        """Edit the table of ``handle``; what ``retention`` keeps stays in it."""
         self._handle = handle
         self._encoder = encoder
+        self._retention = retention
         self.changes = Changes()
         """What was changed so far."""
 
     def program_all(self, table: Table) -> None:
         """Make our part of the table what it should be, whatever stands there now."""
         present = frozenset(self._handle.chains())
-        stale = [chain for chain in present if is_stale(chain, table.chains)]
+        staying = self._retention.chains(present, self._targets_of) if self._retention else ()
+        stale = [
+            chain for chain in present if is_stale(chain, table.chains) and chain not in staying
+        ]
         self._program(table, table.chains, present, stale)
 
     def program_some(
@@ -88,11 +104,15 @@ class Transaction:
         stale: Sequence[str],
     ) -> None:
         handle, encoder = self._handle, self._encoder
-        self._create([chain for chain in (*chains, *table.shared_chains) if chain not in present])
+        missing = [chain for chain in (*chains, *table.shared_chains) if chain not in present]
+        create_chains(handle, missing)
+        self.changes.chains_created += len(missing)
         for chain, rules in chains.items():
             entries = encoder.entries(rules)
             if chain in present:
-                self._edit(chain, handle.entries(chain), entries)
+                entries_now = handle.entries(chain)
+                merged = self._retention.merge(chain, entries, entries_now, handle.target_of)
+                self._edit(chain, entries_now, merged)
             else:
                 handle.append(chain, entries)
                 self.changes.rules_added += len(entries)
@@ -101,17 +121,14 @@ class Transaction:
             self._edit(chain, entries_now, with_hooks(entries_now, hooks))
         self._delete(stale)
 
+    def _targets_of(self, chain: str) -> Iterator[str]:
+        return map(self._handle.target_of, self._handle.entries(chain))
+
     def _hooks(self, table: Table) -> Mapping[str, tuple[bytes, ...]]:
         by_chain: defaultdict[str, list[Rule]] = defaultdict(list)
         for hook in table.hooks:
             by_chain[hook.chain].append(hook.rule)
         return {chain: self._encoder.entries(tuple(rules)) for chain, rules in by_chain.items()}
-
-    def _create(self, chains: Sequence[str]) -> None:
-        # From last to first: libiptc keeps chains sorted and is quickest at the front.
-        for chain in sorted(chains, reverse=True):
-            self._handle.create_chain(chain)
-        self.changes.chains_created += len(chains)
 
     def _edit(self, chain: str, old: Sequence[bytes], new: Sequence[bytes]) -> None:
         for step in edits(old, new):
@@ -134,6 +151,12 @@ class Transaction:
                 _log.warning("%s", error)
             else:
                 self.changes.chains_deleted += 1
+
+
+def create_chains(handle: TableHandle, chains: Iterable[str]) -> None:
+    """Add empty chains, from last to first: libiptc keeps them sorted, quickest at the front."""
+    for chain in sorted(chains, reverse=True):
+        handle.create_chain(chain)
 
 
 def is_stale(chain: str, wanted: Collection[str]) -> bool:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter, process_time
@@ -30,6 +30,12 @@ def timed(samples: list[Sample]) -> Iterator[None]:
     wall = perf_counter()
     yield
     samples.append(Sample(perf_counter() - wall, _cpu_seconds() - cpu))
+
+
+def total(samples: Iterable[Sample]) -> Sample:
+    """What all of ``samples`` took, one after the other."""
+    parts = tuple(samples)
+    return Sample(sum(part.wall for part in parts), sum(part.cpu for part in parts))
 
 
 def _cpu_seconds() -> float:

@@ -25,7 +25,8 @@ _COLUMNS = (
 _EXPLANATION = (
     "The peer of a first load restores the same rules from prepared text; the peer of the other "
     "rows is `iptables-legacy-restore -w --noflush` of the changed service's chains at this table "
-    "size. Limits are on the ratio of medians or, without a peer, on the median."
+    "size. Where both sides took turns the ratio is the median of the turns' ratios, else that of "
+    "the medians. Limits are on the ratio or, without a peer, on the median."
 )
 
 

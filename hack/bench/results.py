@@ -73,11 +73,21 @@ class Row:
     limit: float | None = None
     """Of the ratio if there is a peer, else of our median in ``unit``."""
     unit: Unit = Unit.MILLISECONDS
+    is_in_turns: bool = False
+    """Whether each of our samples was taken right before or after one of the peer's."""
 
     @property
     def ratio(self) -> float | None:
-        """Our median to the peer's."""
-        return self.ours.median / self.peer.median if self.peer else None
+        """Of ours to the peer's: the median of the turns' ratios, or the ratio of the medians.
+
+        A machine that other programs slow down for a while slows both sides of a turn.
+        """
+        if self.peer is None:
+            return None
+        if self.is_in_turns:
+            turns = zip(self.ours.samples, self.peer.samples, strict=True)
+            return median(ours.wall / peer.wall for ours, peer in turns)
+        return self.ours.median / self.peer.median
 
     @property
     def ratio_of_minima(self) -> float | None:

@@ -64,6 +64,7 @@ class Suite:
                     Series.of(our_loads),
                     Series.of(peer_loads),
                     limits.first_load_ratio(shape.services),
+                    is_in_turns=True,
                 ),
                 *_steady_rows(steady),
             ),
@@ -118,12 +119,16 @@ def _building_rows(times: list[BuildTimes]) -> tuple[Row, ...]:
             unit=per_rule,
         ),
         Row(
-            "encode, create chains, append",
+            "create chains",
+            Series.of([time.create_chains for time in times]),
+            unit=per_rule,
+        ),
+        Row(
+            "encode and append",
             Series.of([time.encode_and_append for time in times]),
             limit=limits.ENCODE_AND_APPEND_MICROSECONDS_A_RULE,
             unit=per_rule,
         ),
-        Row("of which encode", Series.of([time.encode for time in times]), unit=per_rule),
     )
 
 
@@ -135,6 +140,7 @@ def _steady_rows(times: SteadyTimes) -> tuple[Row, ...]:
             Series.of(times.change),
             peer,
             limits.ONE_CHANGE_RATIO,
+            is_in_turns=True,
         ),
         Row("sync with nothing to do", Series.of(times.idle), peer, limits.NOTHING_TO_DO_RATIO),
         Row("sync that verifies, after a change", Series.of(times.verify), peer),
