@@ -45,7 +45,7 @@ def usable_endpoints(
     context: FamilyContext,
 ) -> UsableEndpoints:
     """What the slices offer to ``port``, judged by the service's policies and the topology."""
-    endpoints = _endpoints_of_port(port, slices, context)
+    endpoints = endpoints_of_port(port, slices, context)
     external = is_externally_accessible(service, port)
     needs_local = service.internal_traffic_policy is TrafficPolicy.LOCAL or (
         external and service.external_traffic_policy is TrafficPolicy.LOCAL
@@ -66,7 +66,7 @@ def usable_endpoints(
     return UsableEndpoints(tuple(cluster), tuple(local), exist_anywhere)
 
 
-def _endpoints_of_port(
+def endpoints_of_port(
     port: ServicePort, slices: Iterable[EndpointSlice], context: FamilyContext
 ) -> list[Endpoint]:
     """All endpoints of the port, each address and port once, sorted by text."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from rules import names
 from rules.addresses import host_network
@@ -11,6 +12,9 @@ from rules.context import FamilyContext
 from rules.ir import AddressType, Comment, Rule, Rules
 from rules.model import TrafficPolicy
 from rules.service_port import ServicePortPlan
+
+INGRESS_IP: Final = " loadbalancer IP"
+"""After the service port name, in the comments of the load-balancer chain's rules."""
 
 _FROM_THIS_NODE = AddressType(source_local=True)
 
@@ -52,7 +56,7 @@ def _short_circuit_rules(plan: ServicePortPlan, context: FamilyContext) -> Itera
 
 def _load_balancer_rules(plan: ServicePortPlan) -> Iterator[Rule]:
     """Let the admitted sources pass; what comes back or never passed is marked for dropping."""
-    comment = (Comment(f"{plan.name} loadbalancer IP"),)
+    comment = (Comment(plan.name + INGRESS_IP),)
     admission = plan.admission
     if plan.external_policy is TrafficPolicy.CLUSTER:
         next_chain = plan.cluster_chain

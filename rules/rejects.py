@@ -9,10 +9,15 @@ has not yet noticed should try another node, and a refused client would not.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from rules.addresses import host_network
 from rules.ir import ACCEPT, DROP, AddressType, Comment, PortMatch, Reject, Rule, Target
 from rules.service_port import ServicePortPlan
+
+NO_ENDPOINTS: Final = " has no endpoints"
+NO_LOCAL_ENDPOINTS: Final = " has no local endpoints"
+"""After the service port name, in the comments of the rules that refuse."""
 
 _TO_THIS_NODE = AddressType(destination_local=True)
 
@@ -50,8 +55,8 @@ def health_check_rules(plan: ServicePortPlan) -> Iterator[Rule]:
 
 def _refusal(plan: ServicePortPlan) -> tuple[Target, Comment]:
     if plan.endpoints.exist_anywhere:
-        return DROP, Comment(f"{plan.name} has no local endpoints")
-    return Reject(), Comment(f"{plan.name} has no endpoints")
+        return DROP, Comment(plan.name + NO_LOCAL_ENDPOINTS)
+    return Reject(), Comment(plan.name + NO_ENDPOINTS)
 
 
 def _refuse_vip(plan: ServicePortPlan, address: str, target: Target, comment: Comment) -> Rule:
