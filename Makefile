@@ -56,6 +56,10 @@ cluster-test: machine tools ## run the agent in a real cluster and next to kube-
 kind-e2e: setup ## install the agent in a kind cluster of its own, and remove it again (Docker, kind)
 	hack/kind/e2e.sh
 
+e2e: machine tools ## run the scenarios on a cluster; PROXY=kube-proxy, K=expression (root)
+	$(bin)/pytest -m cluster tests/e2e --proxy=$(or $(PROXY),dataplane) \
+	  --junit-xml=build/e2e/$(or $(PROXY),dataplane).xml -k '$(K)'
+
 bench: setup ## measure speed side by side with iptables-legacy-restore (root)
 	$(run) -m bench
 

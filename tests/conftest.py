@@ -8,6 +8,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.e2e.schema import Program
+
 settings.register_profile("dev", deadline=None, max_examples=60)
 settings.register_profile(
     "ci",
@@ -26,6 +28,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--update-golden",
         action="store_true",
         help="write the expected files of tests/golden anew; read the difference before committing",
+    )
+    scenarios = parser.getgroup("scenarios of tests/e2e")
+    scenarios.addoption(
+        "--proxy",
+        choices=[program.value for program in Program],
+        default=Program.DATAPLANE.value,
+        help="the program that serves the nodes",
+    )
+    scenarios.addoption(
+        "--evidence",
+        default="build/e2e",
+        metavar="FOLDER",
+        help="where the rules, logs and objects of failed scenarios go",
     )
 
 

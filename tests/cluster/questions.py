@@ -12,6 +12,8 @@ from typing import Final
 from lab import Answered, Host, Outcome, Target, probe, wait_until
 
 _ENOUGH: Final = 30
+# Without a pause, the questions would take the processor from the programs that they are about.
+_PAUSE_SECONDS: Final = 0.005
 
 
 class Questioner:
@@ -45,7 +47,7 @@ class Questioner:
         self._thread.join()
 
     def _ask(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped.wait(_PAUSE_SECONDS):
             self.outcomes.append(self._ask_once())
 
 

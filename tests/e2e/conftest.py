@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One test a scenario, all on one cluster. Without the programs they fail; nothing is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.cluster.programs import programs_folder
+from tests.e2e.cluster import Cluster, running_cluster
+from tests.e2e.loading import load_folder
+from tests.e2e.schema import Program
+
+_HERE: Final = Path(__file__).parent
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each scenario that the program of this run is held to."""
+    if "scenario" in metafunc.fixturenames:
+        program = Program(metafunc.config.getoption("--proxy"))
+        scenarios = [
+            one for one in load_folder(_HERE / "scenarios") if program not in one.differences
+        ]
+        metafunc.parametrize("scenario", scenarios, ids=lambda one: one.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def program(pytestconfig: pytest.Config) -> Program:
+    """Who serves the nodes in this run."""
+    return Program(pytestconfig.getoption("--proxy"))
+
+
+@pytest.fixture(scope="session")
+def cluster(program: Program) -> Iterator[Cluster]:
+    """The cluster of this run."""
+    with running_cluster(programs_folder(), program) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def evidence(pytestconfig: pytest.Config, program: Program) -> Path:
+    """Where the rules, logs and objects of failed scenarios go."""
+    folder = Path(pytestconfig.getoption("--evidence"))
+    return pytestconfig.rootpath / folder / program.value

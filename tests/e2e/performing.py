@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each step does."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from functools import singledispatch
+
+from tests.cluster.questions import Questioner
+from tests.e2e import expecting, schema
+from tests.e2e.asking import questions_of
+from tests.e2e.stage import Stage
+from tests.kernel.node import PROGRAMS
+
+
+@singledispatch
+def perform(step: schema.Step, stage: Stage) -> None:
+    """Do what a step says; return once what it expects is so."""
+    raise TypeError(f"nobody knows how to do {type(step).__name__} on {stage.namespace}")
+
+
+@perform.register
+def _(step: schema.Apply, stage: Stage) -> None:
+    for manifest in step.objects:
+        stage.nodes_are_changed |= manifest.get("kind") == "Node"
+        stage.cluster.api.apply(stage.resolved(manifest), stage.namespace)
+
+
+@perform.register
+def _(step: schema.Patch, stage: Stage) -> None:
+    stage.nodes_are_changed |= step.kind == "Node"
+    merge = stage.resolved(step.merge)
+    stage.cluster.api.patch(step.api_version, step.kind, step.name, stage.namespace, merge)
+
+
+@perform.register
+def _(step: schema.Delete, stage: Stage) -> None:
+    stage.nodes_are_changed |= step.kind == "Node"
+    stage.cluster.api.delete(step.api_version, step.kind, step.name, stage.namespace)
+
+
+@perform.register
+def _(step: schema.Pods, stage: Stage) -> None:
+    for pod in step.pods:
+        stage.pods.add(pod)
+
+
+@perform.register
+def _(step: schema.SetPod, stage: Stage) -> None:
+    stage.pods.change(step.name, ready=step.ready, terminating=step.terminating)
+
+
+@perform.register
+def _(step: schema.Ingress, stage: Stage) -> None:
+    forms = [
+        schema.IngressAddress(ip=one) if isinstance(one, str) else one for one in step.addresses
+    ]
+    ingress = [
+        {"ip": stage.resolved(one.ip)} | ({"ipMode": one.ip_mode} if one.ip_mode else {})
+        for one in forms
+    ]
+    status = {"status": {"loadBalancer": {"ingress": ingress}}}
+    stage.cluster.api.patch("v1", "Service", step.service, stage.namespace, status)
+
+
+@perform.register
+def _(step: schema.Proxy, stage: Stage) -> None:
+    for node in stage.nodes(step.nodes):
+        proxy = stage.cluster.proxies[node]
+        match step.action:
+            case "stop":
+                proxy.stop()
+            case "kill":
+                proxy.kill()
+            case "start" | "restart":
+                proxy.start(step.program, step.flags)
+
+
+@perform.register
+def _(step: schema.Iptables, stage: Stage) -> None:
+    for family in step.families:
+        for node in stage.nodes(step.nodes):
+            for command in stage.resolved(step.commands, family):
+                arguments = [PROGRAMS[family], "-w", *shlex.split(command)]
+                stage.cluster.machines.nodes[node].run(arguments)
+
+
+@perform.register
+def _(step: schema.ApiServer, stage: Stage) -> None:
+    if step.action in ("stop", "restart"):
+        stage.cluster.control_plane.kill_apiserver()
+        stage.api_server_is_up = False
+    if step.action in ("start", "restart"):
+        stage.cluster.control_plane.start_apiserver()
+        stage.api_server_is_up = True
+
+
+@perform.register
+def _(step: schema.Wait, _stage: Stage) -> None:
+    time.sleep(step.seconds)
+
+
+@perform.register
+def _(step: schema.Loop, stage: Stage) -> None:
+    loop = [Questioner(one.target, one.ask) for one in questions_of(step, stage)]
+    stage.loops[step.name] = loop
+    for questioner in loop:
+        questioner.start()
+    for questioner in loop:
+        questioner.wait_for_more()
+
+
+@perform.register
+def _(step: schema.Connect, stage: Stage) -> None:
+    expecting.open_connections(step, stage)
+
+
+@perform.register
+def _(step: schema.Probe, stage: Stage) -> None:
+    if stage.is_asked(step.differences):
+        expecting.await_probe(step, stage)
+
+
+@perform.register
+def _(step: schema.EndLoop, stage: Stage) -> None:
+    expecting.end_loop(step, stage)
+
+
+@perform.register
+def _(step: schema.Continue, stage: Stage) -> None:
+    if stage.is_asked(step.differences):
+        expecting.continue_connection(step, stage)
+
+
+@perform.register
+def _(step: schema.Health, stage: Stage) -> None:
+    if stage.is_asked(step.differences):
+        expecting.await_health(step, stage)
+
+
+@perform.register
+def _(step: schema.Rules, stage: Stage) -> None:
+    if stage.is_asked(step.differences):
+        expecting.await_rules(step, stage)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One question: who asks whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lab import Conversation, Host, Outcome, Target, probe
+from rules.ir import Family
+
+ANSWER_SECONDS: Final = 1.0
+"""How long to wait for an answer where one is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who asks whom, in which way."""
+
+    origin: str
+    host: Host
+    source: str | None
+    own: frozenset[str]
+    """The addresses that the other side may see if nobody replaces them."""
+    mark: int
+    family: Family
+    target: Target
+
+    def __str__(self) -> str:
+        address, port = self.target.address, self.target.port
+        return f"{self.origin} to {address} port {port} ({self.target.protocol.name})"
+
+    def ask(
+        self, timeout_seconds: float = ANSWER_SECONDS, source_port: int | None = None
+    ) -> Outcome:
+        """Ask once, through a new connection."""
+        return probe(
+            self.host,
+            self.target,
+            source=self.source,
+            source_port=source_port or 0,
+            mark=self.mark,
+            timeout_seconds=timeout_seconds,
+        )
+
+    def open(self) -> Conversation:
+        """Begin a connection to ask through again and again."""
+        return Conversation(self.host, self.target, source=self.source, mark=self.mark)
