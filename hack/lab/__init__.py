@@ -5,7 +5,8 @@
 - :mod:`lab.plan`: their addresses.
 - :mod:`lab.machines`: any other set of machines and links.
 - :mod:`lab.host`: what can be done on a machine.
-- :mod:`lab.echo`, :mod:`lab.probe`: who answers a connection, and whom it saw.
+- :mod:`lab.echo`, :mod:`lab.probe`: who answers a connection, and whom it saw; also outside of a
+  lab, by :mod:`lab.place`.
 - :mod:`lab.namespaces`: names, removal, and sweeping up after dead owners.
 - :mod:`lab.waiting`: waiting for a condition.
 

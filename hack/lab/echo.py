@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from threading import Thread
 from typing import cast
 
-from lab.host import Host
+from lab.place import Place
 
 
 class EchoServers:
@@ -27,7 +27,7 @@ class EchoServers:
         self._servers: list[asyncio.Server] = []
         self._transports: set[asyncio.BaseTransport] = set()
 
-    def listen(self, host: Host, port: int, addresses: Iterable[str]) -> None:
+    def listen(self, host: Place, port: int, addresses: Iterable[str]) -> None:
         """Answer as ``host.name`` on each of ``addresses``; works when this returns."""
         with host.entered():
             streams = [_bound(socket.SOCK_STREAM, address, port) for address in addresses]

@@ -11,7 +11,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
-from lab.host import Host
+from lab.place import Place
 
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES)
 
@@ -64,7 +64,7 @@ Outcome = Answered | Refused | TimedOut | Unreachable
 
 
 def probe(
-    host: Host,
+    host: Place,
     target: Target,
     *,
     source: str | None = None,
@@ -87,7 +87,7 @@ class Conversation:
 
     def __init__(
         self,
-        host: Host,
+        host: Place,
         target: Target,
         *,
         source: str | None = None,
@@ -148,7 +148,7 @@ class Conversation:
 
 def probe_times(
     count: int,
-    host: Host,
+    host: Place,
     target: Target,
     *,
     source: str | None = None,
