@@ -10,3 +10,7 @@ class KindError(Exception):
 
 class UnusableKubeconfigError(KindError):
     """A kubeconfig does not say where the API server is."""
+
+
+class AskerEndedError(KindError):
+    """The program that asks in a pod has ended before it answered."""
