@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from time import monotonic
 from typing import Final
 
 from dataplane.errors import UnacceptableRulesError
 from dataplane.kernel.applier import UNOBSERVED, ApplyReport, TableApplier, TableObserver
+from dataplane.kernel.retention import EVERYTHING, Retention
 from dataplane.memory import many_values, settle
 from rules import names
 from rules.build import ServiceBuilder, ServicesRules, compose
@@ -24,11 +26,15 @@ _REFUSALS: Final = (names.SERVICES, names.EXTERNAL_SERVICES)
 """Chains of the filter table whose rules refuse what nat does not translate."""
 
 
+Reports = Mapping[TableName, ApplyReport]
+"""What was done to each table."""
+
+
 @dataclass(frozen=True, slots=True)
 class FamilyReport:
     """What one pass did for one family."""
 
-    tables: Mapping[TableName, ApplyReport]
+    tables: Reports
     build_seconds: float = 0.0
     apply_seconds: float = 0.0
     set_aside: Mapping[ObjectKey, str] = field(default_factory=dict)
@@ -65,6 +71,11 @@ class FamilySync:
         self._programmed: Tables | None = None
         self._composed: tuple[ServicesRules, FamilyContext, Tables] | None = None
         self._set_aside: dict[ObjectKey, tuple[ServiceRules, str]] = {}
+        self._built: ServicesRules = {}
+        self._is_taking_over = True
+        """Until all that is acceptable stood once: the kernel may hold what others left."""
+        self._served_by_others: frozenset[ObjectKey] = frozenset()
+        """Services that were set aside then: what others left may be all that serves them."""
 
     def sync(
         self,
@@ -87,13 +98,16 @@ class FamilySync:
             self._builder = ServiceBuilder(context, self._committed)
         started = monotonic()
         with many_values():
-            built = self._builder.build(services)
+            built = self._built = self._builder.build(services)
             built_at = monotonic()
             if verify:
                 self._set_aside.clear()
             reports = self._program_or_set_aside(
                 self._with_substitutes(built), context, verify=verify
             )
+            if self._is_taking_over:
+                self._is_taking_over = False
+                self._served_by_others = frozenset(self._set_aside)
             if any(report.is_large for report in reports.values()):
                 settle()
         refused = {key: reason for key, (_, reason) in self._set_aside.items()}
@@ -111,7 +125,7 @@ class FamilySync:
 
     def _program_or_set_aside(
         self, wanted: ServicesRules, context: FamilyContext, *, verify: bool
-    ) -> Mapping[TableName, ApplyReport]:
+    ) -> Reports:
         try:
             return self._program(wanted, context, verify=verify)
         except UnacceptableRulesError:
@@ -135,16 +149,36 @@ class FamilySync:
         }
 
     def _program(
-        self, services: ServicesRules, context: FamilyContext, *, verify: bool = False
-    ) -> Mapping[TableName, ApplyReport]:
+        self,
+        services: ServicesRules,
+        context: FamilyContext,
+        *,
+        verify: bool = False,
+        is_narrowing: bool = False,
+    ) -> Reports:
         tables = self._compose(services, context)
+        retention = self._retention(services, is_narrowing=is_narrowing)
         reports = {
-            table: self._appliers[table].apply(tables[table], verify=verify)
+            table: self._appliers[table].apply(tables[table], verify=verify, retention=retention)
             for table in _order(self._programmed, tables)
         }
         self._committed = services
         self._programmed = tables
         return reports
+
+    def _retention(self, services: ServicesRules, *, is_narrowing: bool) -> Retention:
+        """What others left that stays besides the rules of ``services``.
+
+        While culprits are looked for it may serve all that are not admitted yet; after that, those
+        that were not admitted.
+        """
+        if self._is_taking_over and is_narrowing:
+            return EVERYTHING
+        keys = self._set_aside if self._is_taking_over else self._served_by_others
+        missing = [self._built[key] for key in keys if key in self._built and key not in services]
+        return Retention(
+            frozenset(names.hash_of(name) for rules in missing for name in rules.chains)
+        )
 
     def _compose(self, services: ServicesRules, context: FamilyContext) -> Tables:
         """The tables; the same objects as before if nothing changed: nobody has to compare them."""
@@ -153,37 +187,45 @@ class FamilySync:
             known = self._composed = (services, context, compose(services, context))
         return known[2]
 
-    def _program_acceptable(
-        self, wanted: ServicesRules, context: FamilyContext
-    ) -> Mapping[TableName, ApplyReport]:
+    def _program_acceptable(self, wanted: ServicesRules, context: FamilyContext) -> Reports:
         """Program what the kernel accepts of ``wanted`` and set the rest aside.
 
         Raises:
             UnacceptableRulesError: even without any change of a Service.
         """
         unchanged = {key: self._committed[key] for key in wanted if key in self._committed}
-        reports = self._program(unchanged, context)
         suspects = [key for key in wanted if self._committed.get(key) is not wanted[key]]
+        passes = [self._program(unchanged, context, is_narrowing=True)]
         for half in _halves(suspects):
-            reports = self._admit(half, wanted, context) or reports
-        return reports
+            passes += self._admit(half, wanted, context)
+        if self._is_taking_over:
+            passes.append(self._program(self._committed, context))
+        return _together(passes)
 
     def _admit(
         self, suspects: Sequence[ObjectKey], wanted: ServicesRules, context: FamilyContext
-    ) -> Mapping[TableName, ApplyReport] | None:
+    ) -> Sequence[Reports]:
         """Program the ``suspects`` that the kernel accepts, besides what it holds already."""
         trial = {**self._committed, **{key: wanted[key] for key in suspects}}
+        services = {key: trial[key] for key in sorted(trial)}
         try:
-            return self._program({key: trial[key] for key in sorted(trial)}, context)
+            return [self._program(services, context, is_narrowing=True)]
         except UnacceptableRulesError as error:
             if len(suspects) == 1:
                 (culprit,) = suspects
                 self._set_aside[culprit] = (wanted[culprit], str(error))
-                return None
-        reports = None
-        for half in _halves(suspects):
-            reports = self._admit(half, wanted, context) or reports
-        return reports
+                return []
+        return [
+            report for half in _halves(suspects) for report in self._admit(half, wanted, context)
+        ]
+
+
+def _together(passes: Sequence[Reports]) -> Reports:
+    """What all ``passes`` did to each table."""
+    return {
+        table: reduce(lambda earlier, later: later.after(earlier), (one[table] for one in passes))
+        for table in TableName
+    }
 
 
 def _order(before: Tables | None, after: Tables) -> Sequence[TableName]:

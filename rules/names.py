@@ -63,6 +63,11 @@ def is_obsolete_unless_wanted(chain: str) -> bool:
     return chain.startswith((*SERVICE_PREFIXES, *_LEFT_BY_KUBE_PROXY))
 
 
+def hash_of(chain: str) -> str:
+    """The hash in the name of a service port's or endpoint's chain, whatever its kind."""
+    return chain.rpartition("-")[2]
+
+
 def service_port_name(namespace: str, service: str, port: str) -> str:
     """``ns/name`` for a port without a name, else ``ns/name:port``."""
     return f"{namespace}/{service}:{port}" if port else f"{namespace}/{service}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from tenacity import (
@@ -19,6 +19,7 @@ from tenacity import (
 from dataplane.errors import ConflictError
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import open_table
+from dataplane.kernel.retention import NOTHING, Retention
 from dataplane.kernel.snapshot import Snapshot, take_snapshot
 from dataplane.kernel.table_info import TableInfo, table_info
 from dataplane.kernel.transaction import Changes, Transaction
@@ -73,6 +74,12 @@ class ApplyReport:
     chains: int
     """All of ours that stand in the table now."""
 
+    def after(self, earlier: ApplyReport) -> ApplyReport:
+        """What ``earlier`` and this call did together."""
+        return replace(
+            self, changes=earlier.changes + self.changes, repairs=earlier.repairs + self.repairs
+        )
+
     @property
     def is_empty(self) -> bool:
         """Whether the kernel's table was left as it was."""
@@ -104,13 +111,18 @@ class TableApplier:
         self._rules = self._chains = 0
         self._info: TableInfo | None = None
         self._verified: Snapshot | None = None
+        self._retention = NOTHING
 
-    def apply(self, desired: Table, *, verify: bool = False) -> ApplyReport:
+    def apply(
+        self, desired: Table, *, verify: bool = False, retention: Retention = NOTHING
+    ) -> ApplyReport:
         """Make the kernel's table as desired.
 
         Chains are read and compared only where the desired rules changed since the last call;
         everything of ours is, if this is the first call, if the table's size shows that somebody
         else wrote to it, or with ``verify``. The kernel's table is written only if it differs.
+        What an earlier agent left stays as far as ``retention`` says, and goes when it no longer
+        does.
 
         Raises:
             LockTimeoutError: another process keeps the xtables lock.
@@ -120,13 +132,13 @@ class TableApplier:
             In all cases the kernel's table is as it was.
         """
         applied = self._applied
-        if applied is None:
-            report = self._program(desired)
+        if applied is None or not retention.includes(self._retention):
+            report = self._program(desired, retention)
         else:
             report = self._follow(
-                applied, desired, is_suspicious=self._is_suspicious(verify=verify)
+                applied, desired, retention, is_suspicious=self._is_suspicious(verify=verify)
             )
-        self._applied = desired
+        self._applied, self._retention = desired, retention
         return report
 
     def remove(self, table: Table) -> Changes:
@@ -143,14 +155,18 @@ class TableApplier:
         (changes,) = self._transact(lambda transaction: transaction.remove_all(unshared))
         return changes
 
-    def _program(self, desired: Table) -> ApplyReport:
+    def _program(self, desired: Table, retention: Retention) -> ApplyReport:
         """Make our part of the table as desired without knowing what stands there."""
-        (changes,) = self._transact(lambda transaction: transaction.program_all(desired))
+        (changes,) = self._transact(
+            lambda transaction: transaction.program_all(desired), retention=retention
+        )
         self._rules = sum(map(len, desired.chains.values()))
         self._chains = len(desired.chains)
         return self._report(changes)
 
-    def _follow(self, applied: Table, desired: Table, *, is_suspicious: bool) -> ApplyReport:
+    def _follow(
+        self, applied: Table, desired: Table, retention: Retention, *, is_suspicious: bool
+    ) -> ApplyReport:
         """Change what differs from ``applied``; if suspicious, first repair all of that."""
         changed, stale = (
             _NO_DIFFERENCE if applied is desired else difference(applied.chains, desired.chains)
@@ -165,10 +181,13 @@ class TableApplier:
         repairs = Changes()
         if is_suspicious:
             repairs, changes = self._transact(
-                lambda transaction: transaction.program_all(applied), change, is_all_compared=True
+                lambda transaction: transaction.program_all(applied),
+                change,
+                retention=retention,
+                is_all_compared=True,
             )
         else:
-            (changes,) = self._transact(change)
+            (changes,) = self._transact(change, retention=retention)
         self._rules += changes.rules_added - changes.rules_deleted
         self._chains += changes.chains_created - changes.chains_deleted
         return self._report(changes, repairs)
@@ -182,7 +201,9 @@ class TableApplier:
             return True
         return verify and (self._verified is None or not self._verified.is_current())
 
-    def _transact(self, *steps: _Step, is_all_compared: bool = False) -> list[Changes]:
+    def _transact(
+        self, *steps: _Step, retention: Retention = NOTHING, is_all_compared: bool = False
+    ) -> list[Changes]:
         """Do ``steps`` in one transaction; returns what each of them changed."""
         repeat_on_conflict = Retrying(
             retry=retry_if_exception_type(ConflictError),
@@ -191,16 +212,20 @@ class TableApplier:
             before_sleep=self._note_conflict,
             reraise=True,
         )
-        return repeat_on_conflict(self._try_to_transact, steps, is_all_compared=is_all_compared)
+        return repeat_on_conflict(
+            self._try_to_transact, steps, retention, is_all_compared=is_all_compared
+        )
 
-    def _try_to_transact(self, steps: Iterable[_Step], *, is_all_compared: bool) -> list[Changes]:
+    def _try_to_transact(
+        self, steps: Iterable[_Step], retention: Retention, *, is_all_compared: bool
+    ) -> list[Changes]:
         with (
             xtables_lock(self._lock_timeout_seconds, self._observer.lock_waited),
             open_table(self._family, self._table) as handle,
         ):
             changes = []
             for step in steps:
-                transaction = Transaction(handle, self._encoder)
+                transaction = Transaction(handle, self._encoder, retention)
                 step(transaction)
                 changes.append(transaction.changes)
             if any(changes):

@@ -62,6 +62,14 @@ def canonical(entry: bytes, jump: bytes, family: Family) -> bytes:
     return bytes(clean)
 
 
+def target_name(entry: bytes, family: Family) -> str:
+    """Where an entry in canonical form leads: a chain, a verdict, or the name of its target."""
+    (target,) = unpack_from("=H", entry, ENTRY_LAYOUTS[family].target_offset_offset)
+    _, name = _EXTENSION_START.unpack_from(entry, target)
+    text: bytes = name.partition(b"\0")[0]
+    return text.decode()
+
+
 def _set_name(entry: bytearray, extension: int, name: bytes) -> None:
     start = extension + NAME_OFFSET
     entry[start : start + NAME_SIZE] = name.partition(b"\0")[0].ljust(NAME_SIZE, b"\0")

@@ -27,7 +27,7 @@ from dataplane.errors import (
     KernelError,
     KernelUnusableError,
 )
-from dataplane.kernel.canonical import canonical
+from dataplane.kernel.canonical import canonical, target_name
 from dataplane.kernel.layout import COUNTERS_SIZE, ENTRY_LAYOUTS
 from rules.ir import BUILT_IN_CHAINS, Family, TableName
 
@@ -139,6 +139,10 @@ class TableHandle:
             found.append(canonical(ctypes.string_at(pointer, size), jump, family))
             pointer = library.next_rule(pointer, handle)
         return found
+
+    def target_of(self, entry: bytes) -> str:
+        """Where an entry leads: a chain, a verdict, or the name of its target."""
+        return target_name(entry, self._family)
 
     def count(self, chain: str) -> int:
         """How many entries a chain has."""
