@@ -48,7 +48,7 @@ _CACHED: Final = 1 << 12
 
 _ANY_PORT: Final = (0, 0xFFFF)
 _LOCAL: Final = 1 << 2  # RTN_LOCAL
-_STATE_BITS: Final = {
+STATE_BITS: Final = {
     "INVALID": 1,
     "ESTABLISHED": 2,
     "RELATED": 4,
@@ -236,7 +236,7 @@ def _address_type(match: AddressType) -> bytes:
 
 @cache
 def _conntrack(match: ConntrackState) -> bytes:
-    mask = sum(_STATE_BITS[state] for state in match.states)
+    mask = sum(STATE_BITS[state] for state in match.states)
     inverted = _CONNTRACK_STATE if match.negated else 0
     return _extension("conntrack", 3, _CONNTRACK_INFO.pack(_CONNTRACK_STATE, inverted, mask, 0))
 

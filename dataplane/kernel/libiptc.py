@@ -127,6 +127,14 @@ class TableHandle:
         """Whether there is a chain of that name."""
         return bool(self._library.is_chain(chain.encode(), self._handle))
 
+    def policy(self, chain: str) -> str:
+        """What becomes of a packet at the end of a built-in chain: ACCEPT or DROP."""
+        counters = ctypes.create_string_buffer(COUNTERS_SIZE)
+        policy: bytes | None = self._library.get_policy(chain.encode(), counters, self._handle)
+        if policy is None:
+            self._fail("read the policy of", chain)
+        return policy.decode()
+
     def entries(self, chain: str) -> list[bytes]:
         """The entries of a chain, in canonical form."""
         library, handle, family = self._library, self._handle, self._family
