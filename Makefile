@@ -57,7 +57,7 @@ kind-e2e: setup ## install the agent in a kind cluster of its own, and remove it
 	hack/kind/e2e.sh
 
 e2e: machine tools ## run the scenarios on a cluster; PROXY=kube-proxy, K=expression (root)
-	$(bin)/pytest -m cluster tests/e2e --proxy=$(or $(PROXY),dataplane) \
+	$(bin)/pytest -v -m cluster tests/e2e --proxy=$(or $(PROXY),dataplane) \
 	  --junit-xml=build/e2e/$(or $(PROXY),dataplane).xml -k '$(K)'
 
 bench: setup ## measure speed side by side with iptables-legacy-restore (root)

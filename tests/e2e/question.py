@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from lab import Conversation, Host, Outcome, Target, probe
+from lab import Outcome, Target
 from rules.ir import Family
+from tests.e2e.backend import Conversing, Origin
 
 ANSWER_SECONDS: Final = 1.0
 """How long to wait for an answer where one is expected."""
@@ -18,7 +20,7 @@ class Question:
     """Who asks whom, in which way."""
 
     origin: str
-    host: Host
+    host: Origin
     source: str | None
     own: frozenset[str]
     """The addresses that the other side may see if nobody replaces them."""
@@ -34,15 +36,11 @@ class Question:
         self, timeout_seconds: float = ANSWER_SECONDS, source_port: int | None = None
     ) -> Outcome:
         """Ask once, through a new connection."""
-        return probe(
-            self.host,
-            self.target,
-            source=self.source,
-            source_port=source_port or 0,
-            mark=self.mark,
-            timeout_seconds=timeout_seconds,
-        )
+        with closing(self.open(source_port)) as conversation:
+            return conversation.ask(timeout_seconds)
 
-    def open(self) -> Conversation:
+    def open(self, source_port: int | None = None) -> Conversing:
         """Begin a connection to ask through again and again."""
-        return Conversation(self.host, self.target, source=self.source, mark=self.mark)
+        return self.host.converse(
+            self.target, source=self.source, source_port=source_port or 0, mark=self.mark
+        )
