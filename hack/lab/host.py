@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
+from http.client import HTTPConnection
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from lab.commands import run, run_ip
 from lab.namespaces import entered
+from lab.probe import Conversation, Target
 
 _STOP_SECONDS = 5.0
 
@@ -90,6 +93,21 @@ class Host:
     def entered(self) -> AbstractContextManager[None]:
         """Let the calling thread live on this machine: see :func:`lab.namespaces.entered`."""
         return entered(self.namespace)
+
+    def converse(
+        self, target: Target, *, source: str | None = None, source_port: int = 0, mark: int = 0
+    ) -> Conversation:
+        """Begin to ask a server from here: see :class:`lab.probe.Conversation`."""
+        return Conversation(self, target, source=source, source_port=source_port, mark=mark)
+
+    def fetch(self, url: str, timeout_seconds: float) -> tuple[int, str]:
+        """Status and body that HTTP has for a URL; raises ``OSError`` if it has none."""
+        parts = urlsplit(url)
+        connection = HTTPConnection(parts.netloc, timeout=timeout_seconds)
+        with self.entered(), closing(connection):
+            connection.request("GET", parts.path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
 
     def end_processes(self) -> None:
         """End what :meth:`popen` started: politely, then by force."""
