@@ -47,8 +47,9 @@ unit: setup ## run the tests that need nothing: unit, property and golden
 kernel: machine ## run the tests against the kernel, in network namespaces (root)
 	$(bin)/pytest $(root_tests)
 
-tools: ## build the Kubernetes programs that cluster-test runs, once: many minutes (Go)
-	hack/tools/build.sh
+tools: ## build the programs of Kubernetes and MetalLB that e2e runs, once: many minutes (Go)
+	hack/tools/build.sh kubernetes
+	hack/tools/build.sh metallb
 
 cluster-test: machine tools ## run the agent in a real cluster and next to kube-proxy (root)
 	$(bin)/pytest -m cluster tests/cluster

@@ -1,25 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Print the folder that holds the Kubernetes programs of the cluster tests, and build there what is
-# missing, in the versions that go.mod pins. The first build takes many minutes, the next call none.
+# Print the folder that holds the programs of a set, and build there what is missing, in the
+# versions that the set's go.mod pins. The first build takes many minutes, the next call none.
 #
-#   build.sh            build what is missing
-#   build.sh --locate   build nothing: fail if anything is missing
+#   build.sh SET            build what is missing
+#   build.sh SET --locate   build nothing: fail if anything is missing
 #
-# K8S_BIN (or KUBEBUILDER_ASSETS) names a folder of ready programs to take instead.
+# The sets are kubernetes, pinned by go.mod here, and metallb, pinned by metallb/go.mod. K8S_BIN (or
+# KUBEBUILDER_ASSETS) and METALLB_BIN name folders of ready programs to take instead.
 # XDG_CACHE_HOME moves the folder of built ones, which is ~/.cache/kube-dataplane/tools/VERSION.
 set -euo pipefail
 cd "$(dirname "$0")"
-
-declare -rA PACKAGES=(
-  [etcd]=go.etcd.io/etcd/server/v3
-  [kube-apiserver]=k8s.io/kubernetes/cmd/kube-apiserver
-  [kube-controller-manager]=k8s.io/kubernetes/cmd/kube-controller-manager
-  [kube-proxy]=k8s.io/kubernetes/cmd/kube-proxy
-  [kubectl]=k8s.io/kubernetes/cmd/kubectl
-)
-readonly READY=${K8S_BIN:-${KUBEBUILDER_ASSETS:-}}
 
 log() { printf 'tools: %s\n' "$*" >&2; }
 fail() {
@@ -27,21 +19,52 @@ fail() {
   exit 1
 }
 
-kubernetes_version() { awk '$1 == "k8s.io/kubernetes" { print $2; exit }' go.mod; }
+# choose SET: say what it consists of. PROGRAMS are named with their packages, FILES with their path
+# in MODULE, whose version counts. Programs learn their version from variables of the package STAMP;
+# READY is the folder of ready ones, which VARIABLE names.
+declare -A PROGRAMS=() FILES=()
+choose() {
+  case "$1" in
+    kubernetes)
+      PROGRAMS=(
+        [etcd]=go.etcd.io/etcd/server/v3
+        [kube-apiserver]=k8s.io/kubernetes/cmd/kube-apiserver
+        [kube-controller-manager]=k8s.io/kubernetes/cmd/kube-controller-manager
+        [kube-proxy]=k8s.io/kubernetes/cmd/kube-proxy
+        [kubectl]=k8s.io/kubernetes/cmd/kubectl
+      )
+      MODULE=k8s.io/kubernetes STAMP=k8s.io/component-base/version PREFIX=''
+      VARIABLE='K8S_BIN or KUBEBUILDER_ASSETS' READY=${K8S_BIN:-${KUBEBUILDER_ASSETS:-}}
+      ;;
+    metallb)
+      cd metallb
+      PROGRAMS=(
+        [controller]=go.universe.tf/metallb/controller
+        [speaker]=go.universe.tf/metallb/speaker
+      )
+      FILES=([metallb-native.yaml]=config/manifests/metallb-native.yaml)
+      MODULE=go.universe.tf/metallb STAMP='' PREFIX=metallb-
+      VARIABLE=METALLB_BIN READY=${METALLB_BIN:-}
+      ;;
+    *) fail "there is no set '$1': name kubernetes or metallb" ;;
+  esac
+}
+
+version() { awk -v module="$MODULE" '$1 == module { print $2; exit }' go.mod; }
 
 # The checksum is part of the name, so that a change of any pinned module leads to a new build.
 cache_folder() {
   local checksum
   checksum=$(cat go.mod go.sum | sha256sum)
-  printf '%s/kube-dataplane/tools/%s-%s\n' \
-    "${XDG_CACHE_HOME:-$HOME/.cache}" "$(kubernetes_version)" "${checksum:0:12}"
+  printf '%s/kube-dataplane/tools/%s%s-%s\n' \
+    "${XDG_CACHE_HOME:-$HOME/.cache}" "$PREFIX" "$(version)" "${checksum:0:12}"
 }
 
-# missing FOLDER: print the programs that are not in it.
+# missing FOLDER: print what is not in it.
 missing() {
-  local program
-  for program in "${!PACKAGES[@]}"; do
-    [ -x "$1/$program" ] || printf '%s\n' "$program"
+  local name
+  for name in "${!PROGRAMS[@]}" "${!FILES[@]}"; do
+    [ -e "$1/$name" ] || printf '%s\n' "$name"
   done | sort | xargs
 }
 
@@ -49,34 +72,52 @@ require_go() {
   local wanted
   wanted=$(awk '$1 == "go" { print $2; exit }' go.mod)
   command -v go >/dev/null ||
-    fail "building needs Go $wanted or newer; install it, or set K8S_BIN to a folder of programs"
+    fail "building needs Go $wanted or newer; install it, or set $VARIABLE to a folder of programs"
   go list -m >/dev/null ||
     fail "Go $wanted or newer is needed, this is $(go env GOVERSION);" \
-      "install it, or set K8S_BIN to a folder of programs"
+      "install it, or set $VARIABLE to a folder of programs"
 }
 
-# build FOLDER PROGRAM
+# build PROGRAM FILE
 build() {
-  local version major minor stamp=k8s.io/component-base/version
-  version=$(kubernetes_version)
-  IFS=. read -r major minor _ <<<"${version#v}"
-  log "building $2"
+  local flags='-s -w' major minor
+  if [ -n "$STAMP" ]; then
+    IFS=. read -r major minor _ <<<"$(version | tr -d v)"
+    flags+=" -X $STAMP.gitVersion=$(version) -X $STAMP.gitMajor=$major -X $STAMP.gitMinor=$minor"
+  fi
+  CGO_ENABLED=0 go build -trimpath -o "$2" -ldflags "$flags" "${PROGRAMS[$1]}"
+}
+
+# copy NAME FILE
+copy() {
+  go mod download "$MODULE"
+  install -m 644 "$(go list -m -f '{{.Dir}}' "$MODULE")/${FILES[$1]}" "$2"
+}
+
+# provide FOLDER NAME
+provide() {
   # Under another name first: an interrupted build must not look like a finished one.
-  CGO_ENABLED=0 go build -trimpath -o "$1/.$2.new" -ldflags "-s -w -X $stamp.gitVersion=$version \
-    -X $stamp.gitMajor=$major -X $stamp.gitMinor=$minor" "${PACKAGES[$2]}"
-  mv "$1/.$2.new" "$1/$2"
+  local new=$1/.$2.new
+  if [ -n "${PROGRAMS[$2]:-}" ]; then
+    log "building $2"
+    build "$2" "$new"
+  else
+    copy "$2" "$new"
+  fi
+  mv "$new" "$1/$2"
 }
 
 main() {
-  local folder=${READY:-$(cache_folder)} programs program
-  programs=$(missing "$folder")
-  if [ -n "$programs" ]; then
-    [ -z "$READY" ] || fail "not found in $READY, which K8S_BIN or KUBEBUILDER_ASSETS names: $programs"
-    [ "${1:-}" != --locate ] || fail "not built yet: $programs; run: make tools"
+  choose "${1:-}"
+  local folder=${READY:-$(cache_folder)} names name
+  names=$(missing "$folder")
+  if [ -n "$names" ]; then
+    [ -z "$READY" ] || fail "not found in $READY, which $VARIABLE names: $names"
+    [ "${2:-}" != --locate ] || fail "not built yet: $names; run: make tools"
     require_go
     mkdir -p "$folder"
-    for program in $programs; do
-      build "$folder" "$program"
+    for name in $names; do
+      provide "$folder" "$name"
     done
   fi
   printf '%s\n' "$folder"
