@@ -6,8 +6,6 @@ Whether iptables really lists them so is tested in tests/kernel/test_save_text.p
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from rules.ir import (
@@ -36,47 +34,15 @@ from rules.model import ServiceType
 from tests.address_plan import IPV4
 from tests.builders import NODE_PORT, local, remote, service_port, state
 from tests.printed import printed
+from tests.reference_listing import (
+    as_in_reference,
+    listed_chains,
+    listed_words,
+    reference_chains,
+)
 
 _IPV4, _IPV6 = Family.IPV4, Family.IPV6
 _ALL_BITS = 0xFFFFFFFF
-
-# The listing of rules.md: columns that it leaves out are any, words are to the letter.
-_REFERENCE = """
-Chain KUBE-SERVICES
-  KUBE-SVC-LOLE4ISW44XBNF3G tcp  0.0.0.0/0  10.96.86.198  /* default/web cluster IP */ tcp dpt:80
-  KUBE-FW-LOLE4ISW44XBNF3G  tcp  0.0.0.0/0  198.51.100.0  /* default/web loadbalancer IP */ tcp dpt:80
-Chain KUBE-FW-LOLE4ISW44XBNF3G
-  KUBE-MARK-MASQ            all  /* default/web loadbalancer IP */
-  KUBE-SVC-LOLE4ISW44XBNF3G all  /* default/web loadbalancer IP */
-  KUBE-MARK-DROP            all  /* default/web loadbalancer IP */
-Chain KUBE-SVC-LOLE4ISW44XBNF3G
-  KUBE-MARK-MASQ            tcp  !10.244.0.0/16  10.96.86.198 /* default/web cluster IP */ tcp dpt:80
-  KUBE-SEP-MQ4W7Q2CV67URU6Q all  /* default/web -> 10.244.1.2:80 */ statistic mode random probability 0.50000000000
-  KUBE-SEP-YUPMFTK3IHSQP2LT all  /* default/web -> 10.244.2.6:80 */
-"""  # noqa: E501 - as it stands in rules.md
-_LINE = re.compile(
-    r" +0 +0 (?P<target>\S+) +(?P<protocol>\S+) +-- +(?P<interfaces>\S+ +\*) +(?P<source>\S+) +"
-    r"(?P<destination>\S+) *(?P<words>.*)"
-)
-
-
-def _listed_chains(text: str) -> dict[str, list[str]]:
-    """The lines of each chain, without heading."""
-    chains = (block.splitlines() for block in text.split("\n\n"))
-    return {lines[0].split()[1]: lines[2:] for lines in chains}
-
-
-def _columns_that_reference_shows(line: str, reference: list[str]) -> list[str]:
-    found = _LINE.fullmatch(line)
-    assert found, line
-    addresses = [found["source"], found["destination"]] if len(reference) == 5 else []
-    return [found["target"], found["protocol"], *addresses, found["words"].strip()]
-
-
-def _reference_columns(line: str) -> list[str]:
-    """Target, protocol, the addresses if the line has them, and the words from the comment on."""
-    head, _, words = line.partition("/*")
-    return [*head.split(), f"/*{words}"]
 
 
 def test_the_reference_listing_of_the_document_comes_out() -> None:
@@ -89,22 +55,15 @@ def test_the_reference_listing_of_the_document_comes_out() -> None:
         ports=(service_port(node_port=NODE_PORT),),
         ingress_ips=(IPV4.ingress_ip,),
     )
-    listed = _listed_chains(list_table(printed(IPV4, web).tables[TableName.NAT], _IPV4))
-    for block in _REFERENCE.strip().split("Chain ")[1:]:
-        chain, *lines = block.splitlines()
-        expected = [_reference_columns(line) for line in lines]
+    listed = listed_chains(list_table(printed(IPV4, web).tables[TableName.NAT], _IPV4))
+    for chain, expected in reference_chains().items():
         found = listed[chain][:-1] if chain == "KUBE-SERVICES" else listed[chain]
-        assert [
-            _columns_that_reference_shows(line, columns)
-            for line, columns in zip(found, expected, strict=True)
-        ] == expected
+        assert as_in_reference(found, expected) == expected
     assert "KUBE-NODEPORTS" in listed["KUBE-SERVICES"][-1]
 
 
 def _words(rule: Rule, family: Family = _IPV4) -> str:
-    found = _LINE.fullmatch(list_rule(rule, family))
-    assert found
-    return found["words"].strip()
+    return listed_words(list_rule(rule, family))
 
 
 @pytest.mark.parametrize(
