@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the program that serves the nodes",
     )
     scenarios.addoption(
+        "--agent",
+        default="",
+        metavar="COMMAND",
+        help="what to run in place of the installed command, with the same arguments",
+    )
+    scenarios.addoption(
         "--evidence",
         default="build/e2e",
         metavar="FOLDER",

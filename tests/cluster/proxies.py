@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen
 from typing import Final
@@ -13,8 +14,9 @@ from lab import Host
 from tests.cluster.control_plane import AGENT, KUBE_PROXY, ControlPlane
 
 NODE_NAME: Final = "node-a"
+INSTALLED: Final = (str(Path(sys.executable).with_name("dataplane")),)
+"""The command of the agent."""
 
-_DATAPLANE: Final = str(Path(sys.executable).with_name("dataplane"))
 _CLUSTER_CIDR: Final = "--cluster-cidr=10.244.0.0/16,fd00:10:244::/48"
 _IPTABLES: Final = ("iptables", "iptables-save", "iptables-restore")
 
@@ -30,11 +32,14 @@ class Proxies:
         folder: Path,
         *,
         name: str = NODE_NAME,
+        agent: Sequence[str] = INSTALLED,
     ) -> None:
         """Let them follow the cluster of ``control_plane``, in which the node is called ``name``.
 
-        What they need is kept in ``folder``, which is of no other node.
+        What they need is kept in ``folder``, which is of no other node. ``agent`` is the command of
+        our program.
         """
+        self._agent = agent
         self._node = node
         self._name = name
         self._control_plane = control_plane
@@ -44,9 +49,9 @@ class Proxies:
         self.kube_proxy_log = folder / "kube-proxy.log"
 
     def start_agent(self, *flags: str) -> Popen[bytes]:
-        """Start the installed ``dataplane run``."""
+        """Start our program."""
         lock_file = f"--lock-file={self._folder / 'agent.lock'}"
-        argv = [_DATAPLANE, "run", *self._settings(AGENT), lock_file, *flags]
+        argv = [*self._agent, "run", *self._settings(AGENT), lock_file, *flags]
         return self._node.popen(argv, log=self.agent_log)
 
     def start_kube_proxy(self, *flags: str) -> Popen[bytes]:

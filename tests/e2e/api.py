@@ -10,8 +10,10 @@ from typing import Final
 from kubernetes import config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic import DynamicClient
+from urllib3.exceptions import HTTPError
 
 from lab import Host
+from tests.e2e.errors import ApiRefusedError
 from tests.e2e.schema import Manifest
 
 _JSON: Final = "application/json"
@@ -67,11 +69,7 @@ class Api:
     ) -> None:
         """Delete an object; no error if it is gone already."""
         body = {"gracePeriodSeconds": grace_seconds}
-        try:
-            self._request("delete", self._path(version, kind, name, namespace), body)
-        except ApiException as error:
-            if error.status != _NOT_FOUND:
-                raise
+        self._request("delete", self._path(version, kind, name, namespace), body)
 
     def delete_all(self, version: str, kind: str, namespace: str) -> None:
         """Delete all objects of a kind in a namespace at once."""
@@ -88,13 +86,20 @@ class Api:
     ) -> Manifest:
         options = {"field_manager": _MANAGER, "force_conflicts": True}
         with self._machine.entered():
-            answer = self._client.request(
-                method,
-                path,
-                body=body,
-                serialize=False,
-                content_type=content_type,
-                **(options if content_type == _APPLY else {}),
-            )
+            try:
+                answer = self._client.request(
+                    method,
+                    path,
+                    body=body,
+                    serialize=False,
+                    content_type=content_type,
+                    **(options if content_type == _APPLY else {}),
+                )
+            except ApiException as error:
+                if error.status == _NOT_FOUND and method == "delete":
+                    return {}
+                raise ApiRefusedError(f"{method} {path}: {error.status}: {error.body}") from error
+            except HTTPError as error:
+                raise ApiRefusedError(f"{method} {path}: {error}") from error
         found: Manifest = json.loads(answer.data)
         return found

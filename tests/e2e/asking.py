@@ -9,21 +9,18 @@ from typing import Final
 
 import msgspec
 
-from lab import Answered, Host, Outcome, Protocol, Target
-from lab.plan import CLIENT, GATEWAY, OTHER_CLIENT
+from lab import Answered, Outcome, Protocol, Target
+from lab.plan import CLIENT, OTHER_CLIENT
 from rules.ir import Family
+from tests.e2e.backend import Origin
+from tests.e2e.errors import UnknownNameError
 from tests.e2e.judging import complaint, is_hopeless, questions_needed
-from tests.e2e.plan import NODES, of
+from tests.e2e.plan import of
 from tests.e2e.question import ANSWER_SECONDS, Question
 from tests.e2e.schema import Asking, Expectation, as_tuple
 from tests.e2e.stage import Stage
 
 _CLIENTS: Final = {"client": CLIENT, "other-client": OTHER_CLIENT}
-_MASQUERADED: Final = frozenset(
-    of(family, address)
-    for family in Family
-    for address in (GATEWAY, *(node.address for node in NODES))
-)
 _REFUSAL_SECONDS: Final = 2.0
 """The kernel may believe a refusal of TCP over IPv6 only after it has asked a second time."""
 _DROP_SECONDS: Final = {Family.IPV4: 0.4, Family.IPV6: 1.5}
@@ -59,7 +56,9 @@ def judged(
         msgspec.structs.replace(expect, source=source),
         [_with_pod_name(one, stage) for one in outcomes],
         asker=question.own,
-        masqueraded=_MASQUERADED,
+        masqueraded=frozenset[str]().union(
+            *(node.sources(question.family) for node in stage.cluster.nodes.values())
+        ),
     )
     return f"{question}: {wrong}" if wrong else ""
 
@@ -85,22 +84,22 @@ def _question(step: Asking, stage: Stage, origin: str, to: str, family: Family) 
     address, _, port = stage.resolved(to, family).rpartition(":")
     bare = address.removeprefix("[").removesuffix("]")
     target = Target(bare, int(port), Protocol[step.protocol])
-    (via,) = stage.nodes(step.via) if step.via else (NODES[0].name,)
-    numbers = {node.name: node.number for node in NODES}
-    mark = numbers[via] if origin in _CLIENTS and step.via else 0
+    is_led = origin in _CLIENTS and step.via
+    mark = stage.cluster.nodes[stage.node(step.via)].number if is_led else 0
     return Question(origin, host, source, own, mark, family, target)
 
 
-def _origin(stage: Stage, origin: str, family: Family) -> tuple[Host, str | None, frozenset[str]]:
+def _origin(stage: Stage, origin: str, family: Family) -> tuple[Origin, str | None, frozenset[str]]:
     kind, _, name = origin.partition("/")
     if kind in _CLIENTS:
         source = of(family, _CLIENTS[kind])
-        return stage.cluster.machines.client, source, frozenset({source})
+        return stage.cluster.client, source, frozenset({source})
     if kind == "pod":
         pod = stage.pods[name]
         return pod.host, None, frozenset({of(family, pod.address)})
     if kind == "node":
-        (node,) = (one for one in NODES if one.name in stage.nodes(name))
-        own = frozenset({of(family, node.address), of(family, GATEWAY)})
-        return stage.cluster.machines.nodes[node.name], None, own
-    raise KeyError(f"nobody is called {origin!r}: there are client, other-client, node/, pod/")
+        node = stage.cluster.nodes[stage.node(name)]
+        return node.machine, None, node.sources(family)
+    raise UnknownNameError(
+        f"nobody is called {origin!r}: there are client, other-client, node/, pod/"
+    )

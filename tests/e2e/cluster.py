@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab import Lab
+from lab import Host, Lab
+from lab.plan import GATEWAY
 from tests.cluster.control_plane import ADMINISTRATOR, ControlPlane
-from tests.cluster.proxies import Proxies
+from tests.cluster.proxies import INSTALLED, Proxies
 from tests.e2e.api import Api
+from tests.e2e.backend import Node
 from tests.e2e.machines import Machines
 from tests.e2e.node_proxy import NodeProxy
 from tests.e2e.plan import CONTROL_ADDRESS, NODES, NodePlan
+from tests.e2e.pods import ScenarioPods
 from tests.e2e.schema import Manifest, Program
 
 _RIGHTS: Final = Path(__file__).parents[2] / "hack" / "manifests" / "rbac.yaml"
@@ -32,6 +36,30 @@ class Cluster:
     """By node."""
     program: Program
     """Who usually serves the nodes."""
+    nodes: Mapping[str, Node] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Tell scenarios what they need of the nodes."""
+        hosts = self.machines.nodes
+        nodes = {one.name: Node(one.number, one.address, GATEWAY, hosts[one.name]) for one in NODES}
+        object.__setattr__(self, "nodes", nodes)
+
+    @property
+    def client(self) -> Host:
+        """Who asks from outside."""
+        return self.machines.client
+
+    def pods_of(self, namespace: str) -> ScenarioPods:
+        """Begin a scenario's pods."""
+        return ScenarioPods(self.api, self.machines, namespace)
+
+    def keep_logs(self, folder: Path) -> None:
+        """Copy what proxies and control plane wrote."""
+        for name, proxy in self.proxies.items():
+            for log in proxy.logs:
+                shutil.copy(log, folder / f"{name}.{log.name}")
+        for log in self.machines.lab.folder.glob("*.log"):
+            shutil.copy(log, folder)
 
     def register_nodes(self) -> None:
         """Create the Nodes, or set them back to what they are without a scenario."""
@@ -39,8 +67,10 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(programs: Path, program: Program) -> Iterator[Cluster]:
-    """Build the machines and start everything on them."""
+def running_cluster(
+    programs: Path, program: Program, agent: Sequence[str] = INSTALLED
+) -> Iterator[Cluster]:
+    """Build the machines and start everything on them; ``agent`` is the command of our program."""
     with Lab() as lab:
         machines = Machines(lab)
         control_plane = ControlPlane(machines.control, CONTROL_ADDRESS, programs, lab.folder)
@@ -53,9 +83,8 @@ def running_cluster(programs: Path, program: Program) -> Iterator[Cluster]:
         for node in NODES:
             folder = lab.folder / node.name
             folder.mkdir()
-            on_node = Proxies(
-                machines.nodes[node.name], control_plane, programs, folder, name=node.name
-            )
+            host = machines.nodes[node.name]
+            on_node = Proxies(host, control_plane, programs, folder, name=node.name, agent=agent)
             proxies[node.name] = NodeProxy(node.name, on_node, program)
         cluster = Cluster(machines, control_plane, api, proxies, program)
         cluster.register_nodes()

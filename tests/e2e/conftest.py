@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests.cluster.programs import programs_folder
+from tests.cluster.proxies import INSTALLED
 from tests.e2e.cluster import Cluster, running_cluster
 from tests.e2e.loading import load_folder
 from tests.e2e.schema import Program
@@ -41,9 +43,10 @@ def program(pytestconfig: pytest.Config) -> Program:
 
 
 @pytest.fixture(scope="session")
-def cluster(program: Program) -> Iterator[Cluster]:
+def cluster(pytestconfig: pytest.Config, program: Program) -> Iterator[Cluster]:
     """The cluster of this run."""
-    with running_cluster(programs_folder(), program) as cluster:
+    agent = shlex.split(pytestconfig.getoption("--agent"))
+    with running_cluster(programs_folder(), program, agent or INSTALLED) as cluster:
         yield cluster
 
 

@@ -21,14 +21,11 @@ def keep_evidence(stage: Stage, folder: Path, failure: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "failure.txt").write_text(f"{failure}\n")
-    for name, host in stage.cluster.machines.nodes.items():
+    for name, node in stage.cluster.nodes.items():
         for family in Family:
-            lines = "\n".join(saved(host, family))
+            lines = "\n".join(saved(node.machine, family))
             (folder / f"{name}.{family.value}.rules").write_text(f"{lines}\n")
-        for log in stage.cluster.proxies[name].logs:
-            shutil.copy(log, folder / f"{name}.{log.name}")
-    for log in stage.cluster.machines.lab.folder.glob("*.log"):
-        shutil.copy(log, folder)
+    stage.cluster.keep_logs(folder)
     if stage.api_server_is_up:
         objects = {
             kind: stage.cluster.api.list(version, kind, stage.namespace) for version, kind in _KINDS

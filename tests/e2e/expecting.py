@@ -7,23 +7,21 @@ import json
 import re
 import time
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from typing import Final
 
-from lab import Answered, Host
+from lab import Answered
 from rules.ir import Family
 from tests.e2e.asking import judged, questions_of, round_of
-from tests.e2e.plan import NODES, of
+from tests.e2e.backend import Client, NodeMachine
+from tests.e2e.errors import ExpectationFailedError
+from tests.e2e.plan import of
 from tests.e2e.schema import Connect, Continue, EndLoop, Health, Probe, Rules
 from tests.e2e.stage import Stage
 from tests.kernel.node import PROGRAMS
 
 _PAUSE_SECONDS: Final = 0.05
 _HTTP_SECONDS: Final = 2.0
-
-
-class ExpectationFailedError(Exception):
-    """The cluster does not do what a scenario says; the message tells what it does."""
 
 
 def await_probe(step: Probe, stage: Stage) -> None:
@@ -51,12 +49,11 @@ def await_probe(step: Probe, stage: Stage) -> None:
 def await_health(step: Health, stage: Stage) -> None:
     """Ask the health-check port until its answers are as expected."""
     port = int(stage.resolved(step.port))
-    client = stage.cluster.machines.client
+    client = stage.cluster.client
     addresses = [
-        of(family, node.address)
+        of(family, stage.cluster.nodes[node].address)
         for family in step.families
-        for node in NODES
-        if node.name in stage.nodes(step.nodes)
+        for node in stage.nodes(step.nodes)
     ]
 
     def wrong() -> str:
@@ -74,7 +71,7 @@ def await_rules(step: Rules, stage: Stage) -> None:
             present = stage.resolved(step.present, family)
             absent = stage.resolved(step.absent, family)
             for node in nodes:
-                lines = saved(stage.cluster.machines.nodes[node], family)
+                lines = saved(stage.cluster.nodes[node].machine, family)
                 found = _wrong_lines(lines, present, absent)
                 if found:
                     return f"{node}, {family.value}: {found}"
@@ -118,9 +115,9 @@ def continue_connection(step: Continue, stage: Stage) -> None:
             raise ExpectationFailedError(found)
 
 
-def saved(host: Host, family: Family) -> list[str]:
+def saved(machine: NodeMachine, family: Family) -> list[str]:
     """All rules of a family on a node, as iptables-save prints them, without its remarks."""
-    printed = host.run([f"{PROGRAMS[family]}-save"]).stdout
+    printed = machine.run([f"{PROGRAMS[family]}-save"]).stdout
     return [line for line in printed.splitlines() if not line.startswith("#")]
 
 
@@ -132,20 +129,17 @@ def _await(wrong: Callable[[], str], seconds: float) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _wrong_health(client: Host, address: str, port: int, step: Health) -> str:
+def _wrong_health(client: Client, address: str, port: int, step: Health) -> str:
+    host = f"[{address}]" if ":" in address else address
+    url = f"http://{host}:{port}/healthz"
     try:
-        with client.entered():
-            connection = HTTPConnection(address, port, timeout=_HTTP_SECONDS)
-            connection.request("GET", "/healthz")
-            answer = connection.getresponse()
-            body = answer.read().decode()
-            connection.close()
+        status, body = client.fetch(url, _HTTP_SECONDS)
     except (OSError, HTTPException) as error:
-        return f"http://{address}:{port}/healthz: {error}"
-    if answer.status != step.status:
-        return f"http://{address}:{port}/healthz: status {answer.status}: {body}"
+        return f"{url}: {error}"
+    if status != step.status:
+        return f"{url}: status {status}: {body}"
     if step.local_endpoints not in (None, json.loads(body)["localEndpoints"]):
-        return f"http://{address}:{port}/healthz: expected {step.local_endpoints} in {body}"
+        return f"{url}: expected {step.local_endpoints} in {body}"
     return ""
 
 

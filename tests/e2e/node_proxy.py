@@ -9,15 +9,12 @@ from subprocess import Popen
 from typing import Final
 
 from tests.cluster.proxies import Proxies
+from tests.e2e.errors import ProxyEndedError
 from tests.e2e.schema import Program
 
 _STOP_SECONDS: Final = 10.0
 # Scenarios make one small change after another, and would wait for each to be picked up.
 _FLAGS: Final = ("--iptables-min-sync-period=100ms",)
-
-
-class ProxyEndedError(Exception):
-    """The program of a node ended by itself; the message holds its last words."""
 
 
 class NodeProxy:

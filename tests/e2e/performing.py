@@ -83,7 +83,7 @@ def _(step: schema.Iptables, stage: Stage) -> None:
         for node in stage.nodes(step.nodes):
             for command in stage.resolved(step.commands, family):
                 arguments = [PROGRAMS[family], "-w", *shlex.split(command)]
-                stage.cluster.machines.nodes[node].run(arguments)
+                stage.cluster.nodes[node].machine.run(arguments)
 
 
 @perform.register

@@ -9,6 +9,7 @@ from typing import Final
 from lab import Host
 from lab.plan import DualStack
 from tests.e2e.api import Api
+from tests.e2e.errors import UnknownNameError
 from tests.e2e.machines import Machines, PodMachine
 from tests.e2e.plan import NODES, NodePlan
 from tests.e2e.schema import Manifest, Pod
@@ -41,13 +42,13 @@ class ScenarioPods:
     def __getitem__(self, name: str) -> PlacedPod:
         """The pod of that name, deleted ones included: their servers still answer."""
         if name not in self._placed:
-            raise KeyError(f"there is no pod {name!r}; there are {sorted(self._placed)}")
+            raise UnknownNameError(f"there is no pod {name!r}; there are {sorted(self._placed)}")
         return self._placed[name]
 
     def add(self, pod: Pod) -> None:
         """Start its servers, then create it with its status."""
         if pod.node not in _NODES:
-            raise KeyError(f"there is no node {pod.node!r}; there are {sorted(_NODES)}")
+            raise UnknownNameError(f"there is no node {pod.node!r}; there are {sorted(_NODES)}")
         placed = self._place(pod)
         self._placed[pod.name] = placed
         status = _status(placed, is_ready=pod.ready)

@@ -9,16 +9,13 @@ from typing import Final
 
 from lab.plan import CLIENT, OTHER_CLIENT, DualStack
 from rules.ir import Family
-from tests.e2e.plan import NODES, of
+from tests.e2e.errors import UnknownNameError
+from tests.e2e.plan import of
 from tests.e2e.schema import Manifest
 
 _REFERENCE: Final = re.compile(r"<(?P<what>[a-z0-9/-]+)(?:\.(?P<field>[a-z0-9.-]+))?>")
 _CLIENTS: Final = {"client": CLIENT, "other-client": OTHER_CLIENT}
 _FAMILY_OF_FIELD: Final = {"ipv4": Family.IPV4, "ipv6": Family.IPV6}
-
-
-class UnknownReferenceError(Exception):
-    """A reference means nothing (yet); the message says what it could be."""
 
 
 class References:
@@ -27,11 +24,13 @@ class References:
     def __init__(
         self,
         namespace: str,
+        node_address: Callable[[str], DualStack],
         pod_address: Callable[[str], DualStack],
         service: Callable[[str], Manifest],
     ) -> None:
-        """Look up pods and Services by name with these."""
+        """Look up nodes, pods and Services by name with these."""
         self._namespace = namespace
+        self._node_address = node_address
         self._pod_address = pod_address
         self._service = service
 
@@ -39,7 +38,7 @@ class References:
         """``text`` with all references replaced; ``.ip`` is an address of ``family``.
 
         Raises:
-            UnknownReferenceError: one of them means nothing.
+            UnknownNameError: one of them means nothing.
         """
         return _REFERENCE.sub(
             lambda match: self._value(match["what"], match["field"] or "", family), text
@@ -54,22 +53,15 @@ class References:
         if is_address and kind in _CLIENTS:
             return of(wanted, _CLIENTS[kind])
         if is_address and kind == "node":
-            return of(wanted, _node_address(name))
+            return of(wanted, self._node_address(name))
         if is_address and kind == "pod":
             return of(wanted, self._pod_address(name))
         if kind == "service":
             return _of_service(self._service(name), field, wanted)
-        raise UnknownReferenceError(
+        raise UnknownNameError(
             f"<{what}.{field}> means nothing: there are <namespace>, <client.ip>, "
             "<other-client.ip>, <node/NAME.ip>, <pod/NAME.ip> and <service/NAME.FIELD>"
         )
-
-
-def _node_address(name: str) -> DualStack:
-    found = [node.address for node in NODES if node.name == name]
-    if not found:
-        raise UnknownReferenceError(f"there is no node {name!r}")
-    return found[0]
 
 
 def _of_service(service: Manifest, field: str, family: Family) -> str:
@@ -90,13 +82,13 @@ def _of_service(service: Manifest, field: str, family: Family) -> str:
         case "health-port":
             found = [spec["healthCheckNodePort"]] if "healthCheckNodePort" in spec else []
         case _:
-            raise UnknownReferenceError(
+            raise UnknownNameError(
                 f"a service has no {field!r}: there are ip, ipv4, ipv6, ingress-ip, node-port, "
                 "node-port.PORT and health-port"
             )
     if not found:
         name = service["metadata"]["name"]
-        raise UnknownReferenceError(f"service {name!r} has no {field} of {family.value} (yet)")
+        raise UnknownNameError(f"service {name!r} has no {field} of {family.value} (yet)")
     return str(found[0])
 
 

@@ -4,19 +4,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from kubernetes.client.exceptions import ApiException
-
 from lab import LabError, wait_until
 from rules.ir import Family
-from tests.e2e.cluster import Cluster
+from tests.e2e.backend import Backend
+from tests.e2e.errors import ScenarioFailedError, StepFailedError
 from tests.e2e.evidence import keep_evidence
-from tests.e2e.expecting import ExpectationFailedError, saved
-from tests.e2e.node_proxy import ProxyEndedError
+from tests.e2e.expecting import saved
 from tests.e2e.performing import perform
-from tests.e2e.references import UnknownReferenceError
 from tests.e2e.schema import Scenario
 from tests.e2e.stage import Stage
 
@@ -28,22 +27,11 @@ _KINDS: Final = (
     ("v1", "Endpoints"),
     ("v1", "Pod"),
 )
-_FAILURES: Final = (
-    ApiException,
-    ExpectationFailedError,
-    KeyError,
-    LabError,
-    ProxyEndedError,
-    UnknownReferenceError,
-)
+_FAILURES: Final = (StepFailedError, LabError)
 """What a step can meet that is a result of the scenario, and no defect of the runner."""
 
 
-class ScenarioFailedError(Exception):
-    """A scenario failed; the message says at which step, and where to look."""
-
-
-def run_scenario(scenario: Scenario, cluster: Cluster, evidence: Path) -> None:
+def run_scenario(scenario: Scenario, cluster: Backend, evidence: Path) -> None:
     """Play the scenario, then put the cluster back in order.
 
     Raises:
@@ -52,29 +40,38 @@ def run_scenario(scenario: Scenario, cluster: Cluster, evidence: Path) -> None:
     """
     stage = Stage.of(cluster, scenario.name)
     try:
-        _play(scenario, stage)
-    except ScenarioFailedError as error:
-        keep_evidence(stage, evidence, str(error))
-        raise ScenarioFailedError(f"{error}\nrules, logs and objects are in {evidence}") from None
+        with _evidence_kept(stage, evidence):
+            _play(scenario, stage)
     finally:
-        _restore(stage)
+        with _evidence_kept(stage, evidence / "afterwards"):
+            _restore(stage)
+
+
+@contextmanager
+def _evidence_kept(stage: Stage, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except _FAILURES as error:
+        failure = f"{stage.namespace}: {error}"
+        keep_evidence(stage, folder, failure)
+        raise ScenarioFailedError(f"{failure}\nrules, logs and objects are in {folder}") from error
 
 
 def _play(scenario: Scenario, stage: Stage) -> None:
-    where = "before the first step"
-    try:
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}}
-        for manifest in (namespace, *scenario.objects):
-            stage.cluster.api.apply(stage.resolved(manifest), stage.namespace)
-        for pod in scenario.pods:
-            stage.pods.add(pod)
-        for number, step in enumerate(scenario.steps, start=1):
-            where = f"step {number} ({type(step).__name__}{step.note and f': {step.note}'})"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}}
+    for manifest in (namespace, *scenario.objects):
+        stage.cluster.api.apply(stage.resolved(manifest), stage.namespace)
+    for pod in scenario.pods:
+        stage.pods.add(pod)
+    for number, step in enumerate(scenario.steps, start=1):
+        try:
             perform(step, stage)
             for proxy in stage.cluster.proxies.values():
                 proxy.check()
-    except _FAILURES as error:
-        raise ScenarioFailedError(f"{scenario.name}, {where}: {error}") from error
+        except _FAILURES as error:
+            note = f": {step.note}" if step.note else ""
+            where = f"step {number} ({type(step).__name__}{note})"
+            raise StepFailedError(f"{where}: {error}") from error
 
 
 def _restore(stage: Stage) -> None:
@@ -107,8 +104,8 @@ def _traces(stage: Stage) -> list[str]:
     about = re.compile(rf'--comment "?{re.escape(stage.namespace)}/')
     return [
         line
-        for host in stage.cluster.machines.nodes.values()
+        for node in stage.cluster.nodes.values()
         for family in Family
-        for line in saved(host, family)
+        for line in saved(node.machine, family)
         if about.search(line)
     ]

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab import Conversation
 from rules.ir import Family
 from tests.cluster.questions import Questioner
-from tests.e2e.cluster import Cluster
-from tests.e2e.pods import ScenarioPods
+from tests.e2e.backend import Backend, Conversing, Pods
+from tests.e2e.errors import UnknownNameError
 from tests.e2e.question import Question
 from tests.e2e.references import References
 from tests.e2e.schema import Differences, Expectation, Manifest, Names, as_tuple
@@ -21,26 +20,29 @@ from tests.e2e.schema import Differences, Expectation, Manifest, Names, as_tuple
 class Stage:
     """What the steps of one scenario work with."""
 
-    cluster: Cluster
+    cluster: Backend
     namespace: str
-    pods: ScenarioPods
+    pods: Pods
     loops: dict[str, list[Questioner]] = field(default_factory=dict)
-    conversations: dict[str, list[tuple[Question, Conversation]]] = field(default_factory=dict)
+    conversations: dict[str, list[tuple[Question, Conversing]]] = field(default_factory=dict)
     """With who asks."""
     api_server_is_up: bool = True
     nodes_are_changed: bool = False
     _services: dict[str, Manifest] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cluster: Cluster, namespace: str) -> Stage:
+    def of(cls, cluster: Backend, namespace: str) -> Stage:
         """An empty one."""
-        return cls(cluster, namespace, ScenarioPods(cluster.api, cluster.machines, namespace))
+        return cls(cluster, namespace, cluster.pods_of(namespace))
 
     def resolved(self, value: Any, family: Family = Family.IPV4) -> Any:  # noqa: ANN401 - YAML
         """A value of the file, with all references in it replaced."""
         if isinstance(value, str):
             references = References(
-                self.namespace, lambda name: self.pods[name].address, self._service
+                self.namespace,
+                lambda name: self.cluster.nodes[self.node(name)].address,
+                lambda name: self.pods[name].address,
+                self._service,
             )
             return references.resolve(value, family)
         if isinstance(value, dict):
@@ -51,11 +53,16 @@ class Stage:
 
     def nodes(self, names: Names) -> tuple[str, ...]:
         """The nodes of these names; all if there are none."""
-        wanted = as_tuple(names) or tuple(self.cluster.machines.nodes)
-        unknown = set(wanted) - set(self.cluster.machines.nodes)
+        wanted = as_tuple(names) or tuple(self.cluster.nodes)
+        unknown = set(wanted) - set(self.cluster.nodes)
         if unknown:
-            raise KeyError(f"there is no node {', '.join(sorted(unknown))}")
+            raise UnknownNameError(f"there is no node {', '.join(sorted(unknown))}")
         return wanted
+
+    def node(self, name: str) -> str:
+        """The node of this name."""
+        (found,) = self.nodes((name,))
+        return found
 
     def is_asked(self, differences: Differences) -> bool:
         """Whether the program of this run is held to a step at all."""

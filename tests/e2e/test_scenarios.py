@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import Cluster
-from tests.e2e.running import ScenarioFailedError, run_scenario
+from tests.e2e.errors import ScenarioFailedError
+from tests.e2e.running import run_scenario
 from tests.e2e.schema import Scenario
 
 
