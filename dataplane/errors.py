@@ -42,7 +42,11 @@ class KernelUnusableError(KernelError):
     """This process can never program this machine: wrong kernel, libraries or privileges."""
 
 
-class LockTimeoutError(KernelError):
+class LockError(KernelError):
+    """The file of the xtables lock cannot be opened or locked."""
+
+
+class LockTimeoutError(LockError):
     """Another process kept the xtables lock for longer than our wait."""
 
 

@@ -25,7 +25,7 @@ def instance_lock(path: Path) -> Iterator[None]:
     """Hold the lock file; the kernel gives it back when the process ends, however it ends.
 
     Raises:
-        SecondInstanceError: another process holds it, or it cannot be opened.
+        SecondInstanceError: another process holds it, or it cannot be opened or locked.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
@@ -39,6 +39,11 @@ def instance_lock(path: Path) -> Iterator[None]:
             raise SecondInstanceError(
                 f"another agent (pid {holder or 'unknown'}) programs this node already and holds "
                 f"{path}; stop it first"
+            ) from error
+        except OSError as error:
+            raise SecondInstanceError(
+                f"cannot lock {path}: {error.strerror}, so that a second agent would not be "
+                "noticed; choose a file on another file system with --lock-file"
             ) from error
         _write_pid(descriptor)
         yield

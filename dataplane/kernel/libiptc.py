@@ -221,7 +221,7 @@ class TableHandle:
             raise CommitRefusedError(
                 f"{what} was refused: {os.strerror(number)}; the kernel log may say why", number
             )
-        raise KernelError(f"{what} failed: {os.strerror(number)}; it is tried again")
+        raise KernelError(f"{what} failed: {os.strerror(number)}; the table is as it was")
 
     def close(self) -> None:
         """Free what was read."""

@@ -17,7 +17,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Final
 
-from dataplane.errors import LockTimeoutError
+from dataplane.errors import LockError, LockTimeoutError
 
 _VARIABLE: Final = "XTABLES_LOCKFILE"
 _DEFAULT_PATH: Final = "/run/xtables.lock"
@@ -38,20 +38,31 @@ def xtables_lock(
     ``on_waited`` is told for how many seconds the lock was waited for, also if in vain.
 
     Raises:
-        LockTimeoutError: somebody else held it all that time, or the file cannot be opened.
+        LockTimeoutError: somebody else held it all that time.
+        LockError: its file cannot be opened or locked.
     """
     path = lock_path()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, _MODE)
     except OSError as error:
-        raise LockTimeoutError(f"cannot open the xtables lock {path}: {error.strerror}") from error
+        raise LockError(
+            f"cannot open the xtables lock {path}: {error.strerror}; make it writable, or name "
+            f"another file in {_VARIABLE}"
+        ) from error
     started = monotonic()
-    is_held = _try(descriptor) or _Waiter(descriptor).wait(timeout_seconds)
+    try:
+        is_held = _try(descriptor) or _Waiter(descriptor).wait(timeout_seconds)
+    except OSError as error:
+        os.close(descriptor)
+        raise LockError(
+            f"cannot lock the xtables lock {path}: {error.strerror}; see to the file system that "
+            "it stands on"
+        ) from error
     on_waited(monotonic() - started)
     if not is_held:
         raise LockTimeoutError(
-            f"another process held the xtables lock {path} for {timeout_seconds:g} s; "
-            "nothing was changed and it is tried again"
+            f"another process held the xtables lock {path} for {timeout_seconds:g} s; the table is "
+            "as it was"
         )
     try:
         yield
@@ -76,23 +87,34 @@ class _Waiter:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._acquired = Event()
+        self._ended = Event()
+        self._error: OSError | None = None
         self._lock = Lock()
         self._abandoned = False
         Thread(target=self._run, name="xtables-lock", daemon=True).start()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Whether the lock is held; if not, the descriptor is no longer the caller's."""
-        if self._acquired.wait(timeout_seconds):
-            return True
+        """Whether the lock is held; if not, the descriptor is no longer the caller's.
+
+        Raises:
+            OSError: the file cannot be locked; the descriptor is still the caller's.
+        """
+        self._ended.wait(timeout_seconds)
         with self._lock:
-            self._abandoned = not self._acquired.is_set()
-            return not self._abandoned
+            self._abandoned = not self._ended.is_set()
+        if self._error is not None:
+            raise self._error
+        return not self._abandoned
 
     def _run(self) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        failure = None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            failure = error
         with self._lock:
             if self._abandoned:
                 os.close(self._descriptor)
             else:
-                self._acquired.set()
+                self._error = failure
+                self._ended.set()

@@ -47,7 +47,7 @@ class SyncLog(SyncObserver):
     def failed(self, family: Family, reason: Reason, seconds: float, error: KernelError) -> None:
         """One line that says why."""
         _log.error(
-            "sync of %s (%s) failed after %.1f ms: %s",
+            "sync of %s (%s) failed after %.1f ms, and is tried again: %s",
             family.value,
             reason.value,
             seconds * 1000,

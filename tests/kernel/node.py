@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Final, Unpack
 
+import pytest
+
 from dataplane.cleanup import remove_all_rules
 from dataplane.sync import FamilyReport, FamilySync
 from lab import Host
@@ -30,12 +32,22 @@ COMMIT
 """
 
 
+in_both_layouts: Final = pytest.mark.parametrize(
+    "node", [False, True], ids=["classic", "large"], indirect=True
+)
+"""Packets must not be able to tell the rules of a large cluster from those of a small one."""
+
+
 class KernelNode:
     """Programs a node and looks at what stands in its kernel."""
 
-    def __init__(self, host: Host) -> None:
-        """Begin with an agent that has not programmed anything yet."""
+    def __init__(self, host: Host, *, is_large: bool = False) -> None:
+        """Begin with an agent that has not programmed anything yet.
+
+        With ``is_large`` it builds the rules of a large cluster, however small this one is.
+        """
         self.host = host
+        self._is_large = is_large
         self._syncs: dict[Family, FamilySync] = {}
 
     def program(
@@ -48,7 +60,9 @@ class KernelNode:
         **options: Unpack[OptionFields],
     ) -> FamilyReport:
         """Sync one family, with the memory of earlier calls."""
-        on_node = context(plan, node_port_addresses=node_port_addresses, **options)
+        on_node = context(
+            plan, node_port_addresses=node_port_addresses, is_large=self._is_large, **options
+        )
         if plan.family not in self._syncs:
             self._syncs[plan.family] = FamilySync(
                 plan.family, lock_timeout_seconds=lock_timeout_seconds
@@ -61,10 +75,12 @@ class KernelNode:
         """Forget what was programmed; the kernel keeps it."""
         self._syncs.clear()
 
-    def clean_up(self, plan: AddressPlan) -> None:
+    def clean_up(self, plan: AddressPlan, *, lock_timeout_seconds: float = 5.0) -> None:
         """Remove the agent's rules of one family, as ``dataplane cleanup`` does."""
         with self.host.entered():
-            remove_all_rules(ProxyOptions(), (plan.family,), lock_timeout_seconds=5.0)
+            remove_all_rules(
+                ProxyOptions(), (plan.family,), lock_timeout_seconds=lock_timeout_seconds
+            )
 
     def iptables(self, plan: AddressPlan, *arguments: str) -> str:
         """Run the family's iptables and return what it printed."""

@@ -12,6 +12,7 @@ from typing import Final
 
 import pytest
 
+from dataplane.cleanup import CleanupError
 from dataplane.errors import ConflictError, LockTimeoutError
 from dataplane.kernel.libiptc import TableHandle
 from rules.ir import TableName
@@ -136,6 +137,19 @@ def test_a_lock_that_is_held_too_long_changes_nothing(
     assert lone_node.contents(plan) == before
     report = lone_node.program(plan, changed)
     assert report.tables[TableName.NAT].changes
+
+
+def test_a_clean_up_without_the_lock_says_what_to_do(
+    lone_node: KernelNode, plan: AddressPlan
+) -> None:
+    """It is not tried again by itself, and does not say so."""
+    lone_node.program(plan, _web(plan, plan.local_pod))
+
+    with _held(lone_node.host.lock_file), pytest.raises(CleanupError) as caught:
+        lone_node.clean_up(plan, lock_timeout_seconds=0.2)
+
+    assert f"held the xtables lock {lone_node.host.lock_file}" in str(caught.value)
+    assert str(caught.value).endswith("run cleanup again, some rules remain")
 
 
 def test_a_lock_that_is_held_for_a_moment_is_waited_for(
