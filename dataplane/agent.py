@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -20,6 +21,8 @@ from dataplane.sysctls import enable_route_localnet
 from rules.ir import Family
 
 _STOP: Final = True
+_MOST_TIMES: Final = 10_000
+"""Of changes that no sync has followed yet: syncs may fail for as long as something is broken."""
 
 
 class Agent:
@@ -43,6 +46,10 @@ class Agent:
             )
             for family in families
         }
+        self._unfollowed: dict[Family, deque[float]] = {
+            family: deque(maxlen=_MOST_TIMES) for family in self._syncs
+        }
+        """When endpoints changed that the rules of a family do not follow yet."""
         # A queue, not an event: its put is safe in a signal handler that interrupts its get.
         self._wakeups: SimpleQueue[bool] = SimpleQueue()
         self._is_change_noted = False
@@ -95,6 +102,8 @@ class Agent:
 
     def _sync(self, picture: Picture, reason: Reason) -> None:
         self._schedule.note_start()
+        for times in self._unfollowed.values():
+            times.extend(picture.changed_at)
         reports = [self._sync_family(family, picture, reason) for family in self._syncs]
         if None in reports:
             self._schedule.note_failure(monotonic())
@@ -119,7 +128,11 @@ class Agent:
             for observer in self._observers:
                 observer.failed(family, reason, monotonic() - started, error)
             return None
-        outcome = SyncOutcome(family, reason, monotonic() - started, picture, context, report)
+        changed_at = tuple(self._unfollowed[family])
+        self._unfollowed[family].clear()
+        outcome = SyncOutcome(
+            family, reason, monotonic() - started, picture, context, report, changed_at
+        )
         for observer in self._observers:
             observer.succeeded(outcome)
         if family is Family.IPV4 and not self._is_localnet_routed:

@@ -27,6 +27,8 @@ class SyncOutcome:
     """What the rules follow now."""
     context: FamilyContext
     report: FamilyReport
+    changed_at: tuple[float, ...]
+    """When endpoints changed that the rules follow since this sync, in seconds since the epoch."""
 
 
 class SyncObserver:

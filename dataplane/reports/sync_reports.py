@@ -69,7 +69,7 @@ class MetricsReporter(SyncObserver):
         metrics.no_local_endpoints(
             family, internal=report.unserved.internal, external=report.unserved.external
         )
-        for changed_at in outcome.picture.changed_at:
+        for changed_at in outcome.changed_at:
             # What changed while no agent ran says nothing about how quick this one is.
             if changed_at > self._began_at:
                 metrics.network_programmed(family, changed_at)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 from urllib.error import HTTPError
@@ -84,7 +85,12 @@ class Stand:
 
     def tell_news(self, pod: Pod) -> None:
         """Move the endpoint of ``news`` to ``pod``, in the cluster."""
-        self.server.put(slice_of(IPV4, "news", pod.address.ipv4))
+        news = slice_of(IPV4, "news", pod.address.ipv4)
+        changed_at = datetime.now(UTC).isoformat()
+        news["metadata"]["annotations"] = {
+            "endpoints.kubernetes.io/last-change-trigger-time": changed_at
+        }
+        self.server.put(news)
 
     def is_followed(self, pod: Pod) -> bool:
         """Whether ``news`` is answered by ``pod``."""

@@ -13,6 +13,7 @@ from tests.faults.stand import SOON_SECONDS, Stand
 from tests.kernel.traffic import LOCAL, REMOTE
 
 _FAILURES = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total"
+_PROGRAMMING = "kubeproxy_network_programming_duration_seconds"
 _WAITS = "dataplane_xtables_lock_wait_seconds"
 
 
@@ -30,6 +31,7 @@ def test_a_lock_that_is_held_too_long_delays_and_nothing_else(stand: Stand) -> N
     before = stand.contents()
     assert stand.is_healthy()
     assert stand.metric(_FAILURES) == 0
+    programmed = stand.metric(f"{_PROGRAMMING}_count", ip_family="IPv4")
 
     with stand.all_answered():
         with _held(stand.site.host.lock_file):
@@ -42,6 +44,9 @@ def test_a_lock_that_is_held_too_long_delays_and_nothing_else(stand: Stand) -> N
             assert stand.metric(f"{_WAITS}_sum") >= 5
         stand.wait_for_news(REMOTE, seconds=SOON_SECONDS)
         wait_until("the agent is healthy again", stand.is_healthy)
+        # How long it took is told, failures and all.
+        assert stand.metric(f"{_PROGRAMMING}_count", ip_family="IPv4") == programmed + 1
+        assert stand.metric(f"{_PROGRAMMING}_sum", ip_family="IPv4") >= 5
 
     assert agent.is_running
 
