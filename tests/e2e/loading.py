@@ -66,7 +66,7 @@ def _decode(content: object, file: Path, number: int) -> Scenario:
         scenario = msgspec.convert(content, Scenario)
     except msgspec.ValidationError as error:
         reason, _, field = str(error).partition(" - at ")
-        raise ScenarioError(file, number, field.strip("`"), reason) from None
+        raise ScenarioError(file, number, field.strip("`") or "$", reason) from None
     _refuse_pods_of_one_name(scenario, file, number)
     return scenario
 
