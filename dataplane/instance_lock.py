@@ -13,7 +13,7 @@ from typing import Final
 from dataplane.errors import DataplaneError
 
 _MODE: Final = 0o644
-_PID_SIZE: Final = 32
+_TEXT_SIZE: Final = 64
 
 
 class SecondInstanceError(DataplaneError):
@@ -35,9 +35,8 @@ def instance_lock(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, _PID_SIZE, 0).decode(errors="replace").strip()
             raise SecondInstanceError(
-                f"another agent (pid {holder or 'unknown'}) programs this node already and holds "
+                f"another agent ({_holder(descriptor)}) programs this node already and holds "
                 f"{path}; stop it first"
             ) from error
         except OSError as error:
@@ -45,16 +44,35 @@ def instance_lock(path: Path) -> Iterator[None]:
                 f"cannot lock {path}: {error.strerror}, so that a second agent would not be "
                 "noticed; choose a file on another file system with --lock-file"
             ) from error
-        _write_pid(descriptor)
+        _introduce(descriptor)
         yield
     finally:
         os.close(descriptor)
 
 
-def _write_pid(descriptor: int) -> None:
+def _introduce(descriptor: int) -> None:
     """Tell a second instance whom it meets; a full disk must not keep this one from working."""
     try:
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} {_pid_namespace()}\n".encode(), 0)
     except OSError:
         return
+
+
+def _holder(descriptor: int) -> str:
+    """Who holds the lock, as :func:`_introduce` told; its number means nothing elsewhere."""
+    text = os.pread(descriptor, _TEXT_SIZE, 0).decode(errors="replace")
+    pid, _, namespace = text.strip().partition(" ")
+    if not pid.isdecimal():
+        return "whose process is not known"
+    if namespace != _pid_namespace():
+        return f"pid {pid} as its own container counts"
+    return f"pid {pid}"
+
+
+def _pid_namespace() -> str:
+    """Within which process numbers are the same; empty if it cannot be told."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return ""
