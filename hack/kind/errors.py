@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong before the scenarios run, each with a message that says what to do."""
+"""What can go wrong with a kind cluster, each with a message that says what to do."""
 
 from __future__ import annotations
 
+from lab import LabError
 
-class KindError(Exception):
+
+class KindError(LabError):
     """Any error below."""
 
 

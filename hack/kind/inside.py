@@ -3,9 +3,10 @@
 
     python3 -m kind.inside serve NAME ADDRESS[,ADDRESS]... PORT...
     python3 -m kind.inside ask
+    python3 -m kind.inside fetch URL TIMEOUT
 
-The first serves until it is killed. The second answers each line of its input, a question, by one
-line, its outcome; see :mod:`kind.wire`.
+The first serves until it is killed. The second answers each question, a line of its input, by one
+line, its outcome; see :mod:`kind.wire`. The third prints a status and what HTTP has for a URL.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Final, TextIO
 
-from kind.wire import Question, outcome_line, read_question
+from kind.wire import Farewell, Question, outcome_line, read_request
 from lab import Conversation
 from lab.echo import EchoServers
 from lab.place import Here
+from lab.probe import fetch
+
+_HERE: Final = Here("here")
 
 
 def serve(name: str, addresses: Iterable[str], ports: Iterable[int]) -> None:
@@ -32,18 +36,18 @@ def serve(name: str, addresses: Iterable[str], ports: Iterable[int]) -> None:
         signal.pause()
 
 
-def ask(questions: Iterable[str], outcomes: TextIO) -> None:
+def ask(requests: Iterable[str], outcomes: TextIO) -> None:
     """Ask what the lines say until there are no more."""
     conversations: dict[int, Conversation] = {}
     try:
-        for question in map(read_question, questions):
-            number = question.conversation
-            if number not in conversations:
-                conversations[number] = _conversation(question)
-            outcome = conversations[number].ask(question.timeout_seconds)
-            if question.is_last:
+        for request in map(read_request, requests):
+            number = request.conversation
+            if isinstance(request, Farewell):
                 conversations.pop(number).close()
-            outcomes.write(outcome_line(outcome))
+                continue
+            if number not in conversations:
+                conversations[number] = _conversation(request)
+            outcomes.write(outcome_line(conversations[number].ask(request.timeout_seconds)))
             outcomes.flush()
     finally:
         for conversation in conversations.values():
@@ -52,7 +56,7 @@ def ask(questions: Iterable[str], outcomes: TextIO) -> None:
 
 def _conversation(question: Question) -> Conversation:
     return Conversation(
-        Here("here"),
+        _HERE,
         question.target,
         source=question.source,
         source_port=question.source_port,
@@ -67,6 +71,8 @@ def main(arguments: list[str]) -> None:
             serve(name, addresses.split(","), map(int, ports))
         case ["ask"]:
             ask(sys.stdin, sys.stdout)
+        case ["fetch", url, timeout]:
+            print(*fetch(_HERE, url, float(timeout)), sep="\n", end="")
         case _:
             raise SystemExit(__doc__)
 

@@ -16,7 +16,7 @@ _OUTCOMES: Final[dict[str, type[Outcome]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One question: the first of a conversation opens it."""
+    """One question; the first of a conversation opens it."""
 
     conversation: int
     """By which later questions go on with it."""
@@ -25,20 +25,28 @@ class Question:
     source_port: int = 0
     mark: int = 0
     timeout_seconds: float = 2.0
-    is_last: bool = True
-    """Whether the conversation ends with the answer."""
 
 
-def question_line(question: Question) -> str:
-    """A question as a line."""
-    fields = asdict(question)
-    fields["target"]["protocol"] = question.target.protocol.name
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The end of a conversation; there is no answer to it."""
+
+    conversation: int
+
+
+def request_line(request: Question | Farewell) -> str:
+    """A question or farewell as a line."""
+    fields = asdict(request)
+    if isinstance(request, Question):
+        fields["target"]["protocol"] = request.target.protocol.name
     return json.dumps(fields) + "\n"
 
 
-def read_question(line: str) -> Question:
-    """The question that a line is."""
+def read_request(line: str) -> Question | Farewell:
+    """The question or farewell that a line is."""
     fields: dict[str, Any] = json.loads(line)
+    if "target" not in fields:
+        return Farewell(**fields)
     target = fields.pop("target")
     target["protocol"] = Protocol[target["protocol"]]
     return Question(target=Target(**target), **fields)

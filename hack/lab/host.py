@@ -7,15 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, closing
-from http.client import HTTPConnection
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from lab.commands import run, run_ip
 from lab.namespaces import entered
-from lab.probe import Conversation, Target
+from lab.probe import Conversation, Target, fetch
 
 _STOP_SECONDS = 5.0
 
@@ -101,13 +99,8 @@ class Host:
         return Conversation(self, target, source=source, source_port=source_port, mark=mark)
 
     def fetch(self, url: str, timeout_seconds: float) -> tuple[int, str]:
-        """Status and body that HTTP has for a URL; raises ``OSError`` if it has none."""
-        parts = urlsplit(url)
-        connection = HTTPConnection(parts.netloc, timeout=timeout_seconds)
-        with self.entered(), closing(connection):
-            connection.request("GET", parts.path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+        """Ask a server from here: see :func:`lab.probe.fetch`."""
+        return fetch(self, url, timeout_seconds)
 
     def end_processes(self) -> None:
         """End what :meth:`popen` started: politely, then by force."""

@@ -6,10 +6,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
+from http.client import HTTPConnection
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from lab.place import Place
 
@@ -158,6 +161,15 @@ def probe_times(
     return tuple(
         probe(host, target, source=source, timeout_seconds=timeout_seconds) for _ in range(count)
     )
+
+
+def fetch(host: Place, url: str, timeout_seconds: float) -> tuple[int, str]:
+    """Status and body that HTTP has for a URL; raises ``OSError`` if nobody answers."""
+    parts = urlsplit(url)
+    with host.entered(), closing(HTTPConnection(parts.netloc, timeout=timeout_seconds)) as http:
+        http.request("GET", parts.path)
+        answer = http.getresponse()
+        return answer.status, answer.read().decode()
 
 
 def _understood(answer: bytes) -> Outcome:

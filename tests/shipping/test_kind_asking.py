@@ -8,40 +8,53 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 import pytest
 
-from kind.asker import Asker
 from kind.errors import AskerEndedError
 from kind.package import package
-from kind.wire import (
-    Question,
-    outcome_line,
-    question_line,
-    read_outcome,
-    read_question,
-)
+from kind.remote import Remote
+from kind.wire import Farewell, Question, outcome_line, read_outcome, read_request, request_line
 from lab import Answered, Outcome, Protocol, Refused, Target, TimedOut, Unreachable, wait_until
 
 _HERE: Final = "127.0.0.1"
 
 
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Answer with the path."""
+        self.send_response(503)
+        self.end_headers()
+        self.wfile.write(f"{self.path}\nof two lines\n".encode())
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
 @pytest.fixture
-def python(tmp_path: Path) -> tuple[str, ...]:
-    """A Python that finds nothing but the package, as in a pod."""
+def inside(tmp_path: Path) -> tuple[str, ...]:
+    """What runs a command as in a pod: with nothing but the package, and Python."""
     file = tmp_path / "package.zip"
     file.write_bytes(package())
-    return ("env", "--ignore-environment", f"PYTHONPATH={file}", sys.executable, "-S", "-P")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    # Without the modules that are installed here.
+    (folder / "python3").write_text(f'#!/bin/sh\nexec {sys.executable} -S -P "$@"\n')
+    (folder / "python3").chmod(0o755)
+    return ("env", "--ignore-environment", f"PYTHONPATH={file}", f"PATH={folder}")
 
 
 @pytest.fixture
-def asker(python: tuple[str, ...]) -> Iterator[Asker]:
-    """Somebody who asks on this machine."""
-    with Asker([*python, "-m", "kind.inside", "ask"]) as asker:
-        yield asker
+def pod(inside: tuple[str, ...]) -> Iterator[Remote]:
+    """A place to ask from: this machine, as if it were a pod."""
+    pod = Remote(inside)
+    yield pod
+    pod.close()
 
 
 @pytest.fixture
@@ -52,8 +65,8 @@ def port() -> int:
 
 
 @contextmanager
-def _serving(python: tuple[str, ...], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [*python, "-m", "kind.inside", "serve", "web-1", _HERE, str(port)]
+def _serving(inside: tuple[str, ...], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    command = [*inside, "python3", "-m", "kind.inside", "serve", "web-1", _HERE, str(port)]
     process = subprocess.Popen(command)
     try:
         yield process
@@ -62,69 +75,96 @@ def _serving(python: tuple[str, ...], port: int) -> Iterator[subprocess.Popen[by
         process.wait()
 
 
-def _wait_for_server(asker: Asker, target: Target) -> None:
-    wait_until("the server answers", lambda: isinstance(asker.probe(target), Answered))
+def _probe(pod: Remote, target: Target, source: str | None = None) -> Outcome:
+    with closing(pod.converse(target, source=source)) as conversation:
+        return conversation.ask()
+
+
+def _wait_for_server(pod: Remote, target: Target) -> None:
+    wait_until("the server answers", lambda: isinstance(_probe(pod, target), Answered))
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_a_pod_tells_its_name_and_whom_it_saw(
-    python: tuple[str, ...], asker: Asker, port: int, protocol: Protocol
+    inside: tuple[str, ...], pod: Remote, port: int, protocol: Protocol
 ) -> None:
     """Its servers answer by TCP and by UDP."""
     target = Target(_HERE, port, protocol)
-    with _serving(python, port):
-        _wait_for_server(asker, target)
+    with _serving(inside, port):
+        _wait_for_server(pod, target)
 
-        answer = asker.probe(target, source="127.0.0.9")
+        answer = _probe(pod, target, source="127.0.0.9")
 
     assert isinstance(answer, Answered)
     assert (answer.by, answer.source) == ("web-1", "127.0.0.9")
 
 
-def test_a_port_without_a_server(asker: Asker, port: int) -> None:
+def test_a_port_without_a_server(pod: Remote, port: int) -> None:
     """A refusal comes back as one."""
-    assert asker.probe(Target(_HERE, port)) == Refused()
+    assert _probe(pod, Target(_HERE, port)) == Refused()
 
 
 def test_a_pod_that_terminates_goes_on_serving(
-    python: tuple[str, ...], asker: Asker, port: int
+    inside: tuple[str, ...], pod: Remote, port: int
 ) -> None:
     """SIGTERM does not end its servers."""
     target = Target(_HERE, port)
-    with _serving(python, port) as process:
-        _wait_for_server(asker, target)
+    with _serving(inside, port) as process:
+        _wait_for_server(pod, target)
         process.send_signal(signal.SIGTERM)
 
-        assert isinstance(asker.probe(target), Answered)
+        assert isinstance(_probe(pod, target), Answered)
         assert process.poll() is None
 
 
 def test_a_conversation_keeps_its_connection(
-    python: tuple[str, ...], asker: Asker, port: int
+    inside: tuple[str, ...], pod: Remote, port: int
 ) -> None:
     """Its questions come from one port, and those beside it from others."""
     target = Target(_HERE, port)
-    with _serving(python, port):
-        _wait_for_server(asker, target)
-        number = asker.new_conversation()
-        first, beside, second = (
-            asker.ask(Question(conversation=number, target=target, is_last=False)),
-            asker.probe(target),
-            asker.ask(Question(conversation=number, target=target)),
-        )
+    with _serving(inside, port):
+        _wait_for_server(pod, target)
+        with closing(pod.converse(target)) as conversation:
+            first, beside, second = conversation.ask(), _probe(pod, target), conversation.ask()
 
     assert isinstance(first, Answered)
     assert first == second
     assert beside != first
 
 
-def test_an_asker_that_has_ended(python: tuple[str, ...]) -> None:
-    """The error names the command and its exit code."""
-    asker = Asker([*python, "-c", "raise SystemExit(7)"])
+def test_a_program_goes_on_with_the_next_question(
+    inside: tuple[str, ...], pod: Remote, port: int
+) -> None:
+    """One process asks one question after another, each through a connection of its own."""
+    target = Target(_HERE, port)
+    with _serving(inside, port):
+        _wait_for_server(pod, target)
+        answers = {_probe(pod, target) for _ in range(5)}
+        processes = len(pod._idle)
 
-    with pytest.raises(AskerEndedError, match=r"SystemExit.*exit code 7"):
-        asker.probe(Target(_HERE, 1))
-    asker.close()
+    assert len(answers) == 5
+    assert processes == 1
+
+
+def test_a_pod_that_is_gone() -> None:
+    """The error names the command that leads there, and its exit code."""
+    gone = Remote(["sh", "-c", "exit 7"])
+
+    with pytest.raises(AskerEndedError, match=r"sh -c exit 7.*exit code 7"):
+        _probe(gone, Target(_HERE, 1))
+
+
+def test_a_page(pod: Remote, port: int) -> None:
+    """What HTTP has for a URL comes back with its status; no server is an OSError."""
+    url = f"http://{_HERE}:{port}/healthz"
+    with pytest.raises(OSError, match="Connection refused"):
+        pod.fetch(url, 2.0)
+
+    with HTTPServer((_HERE, port), _Page) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        assert pod.fetch(url, 2.0) == (503, "/healthz\nof two lines\n")
+        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -136,15 +176,20 @@ def test_outcomes_come_back_as_they_were(outcome: Outcome) -> None:
     assert read_outcome(outcome_line(outcome)) == outcome
 
 
-def test_questions_come_back_as_they_were() -> None:
-    """A line holds all of a question."""
-    question = Question(
-        conversation=3,
-        target=Target("fd00::1", 53, Protocol.UDP),
-        source="fd00::2",
-        source_port=4000,
-        mark=2,
-        timeout_seconds=0.5,
-        is_last=False,
-    )
-    assert read_question(question_line(question)) == question
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Farewell(3),
+        Question(
+            conversation=3,
+            target=Target("fd00::1", 53, Protocol.UDP),
+            source="fd00::2",
+            source_port=4000,
+            mark=2,
+            timeout_seconds=0.5,
+        ),
+    ],
+)
+def test_requests_come_back_as_they_were(request_: Question | Farewell) -> None:
+    """A line holds all of a request."""
+    assert read_request(request_line(request_)) == request_
