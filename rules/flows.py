@@ -23,6 +23,8 @@ from rules.service_port import for_family
 
 _STICKY_PROTOCOLS: Final = frozenset({"udp", "sctp"})
 _ANY_LOCAL_ADDRESS: Final = ""
+_MOST_FORMER: Final = 1 << 14
+"""Former targets to remember, some megabytes of them."""
 
 
 class SocketAddress(NamedTuple):
@@ -75,9 +77,16 @@ class FlowTargets:
         return frozenset(target.port for target in (*self.serving, *self.former))
 
     def remembering(self, before: FlowTargets) -> FlowTargets:
-        """The same targets, knowing besides which ones of ``before`` are gone."""
-        gone = (before.serving.keys() | before.former) - self.serving.keys()
-        return replace(self, former=frozenset(gone))
+        """The same targets, knowing besides which ones of ``before`` are gone.
+
+        If those were too many, the oldest are forgotten: nobody looks for their flows any more,
+        which end when their clients pause for long enough.
+        """
+        gone = before.serving.keys() - self.serving.keys()
+        older = before.former - self.serving.keys()
+        if len(gone) + len(older) > _MOST_FORMER:
+            older = frozenset()
+        return replace(self, former=frozenset(gone | older))
 
     def is_stale(self, flow: Flow, local_addresses: Collection[str]) -> bool:
         """Whether ``flow`` goes to a target and would, if it began now, go elsewhere.

@@ -5,8 +5,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
+from time import monotonic
+from typing import Final
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from dataplane.conntrack.reconciler import ConntrackReconciler, ReconcileReport
 from dataplane.errors import KernelError
@@ -15,53 +25,82 @@ from rules.ir import Family
 
 _log = logging.getLogger(__name__)
 
+_FIRST_RETRY_SECONDS: Final = 1.0
+_LONGEST_RETRY_SECONDS: Final = 60.0
+
 
 class BackgroundReconciler:
-    """One thread that makes the passes that are due."""
+    """A thread for each family that makes the passes that are due, and repeats those that fail."""
 
     def __init__(self, on_pass: Callable[[Family, ReconcileReport], None]) -> None:
         """Call ``on_pass``, from the thread, after each pass."""
         self._on_pass = on_pass
         self._reconciler = ConntrackReconciler()
-        self._requests: SimpleQueue[Family | None] = SimpleQueue()
-        # A daemon: a pass may be cut short at any point when the agent stops.
-        self._thread = Thread(target=self._run, name="conntrack", daemon=True)
+        self._due = {family: Event() for family in Family}
+        self._stopped = Event()
+        self._until_done = Retrying(
+            # Even after a defect: a dead thread would let flows go stale.
+            retry=retry_if_exception_type(Exception),
+            wait=wait_exponential(_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS),
+            sleep=sleep_using_event(self._stopped),
+            stop=stop_when_event_set(self._stopped),
+            before_sleep=self._report,
+            retry_error_callback=lambda _: None,
+        )
+        # Daemons: a pass may be cut short at any point when the agent stops.
+        self._threads = [
+            Thread(target=self._run, args=(one,), name=f"conntrack-{one.value}", daemon=True)
+            for one in Family
+        ]
 
     def start(self) -> None:
         """Begin, in the network namespace of the calling thread."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, *, patience_seconds: float = 1.0) -> None:
-        """End after the pass in hand, which is waited for only so long."""
-        self._requests.put(None)
-        self._thread.join(patience_seconds)
+        """End after the passes in hand, which are waited for only so long."""
+        self._stopped.set()
+        for due in self._due.values():
+            due.set()
+        latest = monotonic() + patience_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, latest - monotonic()))
 
     def note(self, family: Family, targets: FlowTargets) -> None:
-        """Note that the rules for ``targets`` stand now; returns at once.
-
-        Call it after each sync, also if nothing changed: this is when a failed pass is repeated.
-        """
+        """Note that the rules for ``targets`` stand now; returns at once."""
         if self._reconciler.note(family, targets):
-            self._requests.put(family)
+            self._due[family].set()
 
-    def _run(self) -> None:
-        while (family := self._requests.get()) is not None:
-            try:
-                report = self._reconciler.run(family)
-            except KernelError as error:
-                _log.warning("stale %s flows were not ended: %s", family.value, error)
-                continue
-            except Exception:  # noqa: BLE001 - a dead thread would let flows go stale
-                _log.exception("stale %s flows were not ended", family.value)
-                continue
-            if report is not None:
-                level = logging.INFO if report.deleted else logging.DEBUG
-                milliseconds = report.seconds * 1000
-                _log.log(
-                    level,
-                    "ended %d stale %s flows in %.1f ms",
-                    report.deleted,
-                    family.value,
-                    milliseconds,
-                )
-                self._on_pass(family, report)
+    def _run(self, family: Family) -> None:
+        while self._due[family].wait() and not self._stopped.is_set():
+            self._due[family].clear()
+            self._until_done(self._pass, family)
+
+    def _pass(self, family: Family) -> None:
+        report = self._reconciler.run(family)
+        if report is None:
+            return
+        level = logging.INFO if report.deleted else logging.DEBUG
+        milliseconds = report.seconds * 1000
+        _log.log(
+            level,
+            "ended %d stale %s flows in %.1f ms",
+            report.deleted,
+            family.value,
+            milliseconds,
+        )
+        self._on_pass(family, report)
+
+    @staticmethod
+    def _report(attempt: RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        (family,) = attempt.args
+        # A failure that nobody foresaw is a defect: its traceback is wanted.
+        details = None if isinstance(error, KernelError) else error
+        _log.warning(
+            "stale %s flows were not ended, and are looked for again: %s",
+            family.value,
+            error,
+            exc_info=details,
+        )

@@ -198,6 +198,24 @@ def test_a_defect_does_not_end_the_background_thread(
     assert family is other
 
 
+def test_passes_that_fail_are_repeated_more_and_more_rarely(
+    node: KernelNode, plan: AddressPlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many syncs there are meanwhile: each pass may read a large table in vain."""
+    background = BackgroundReconciler(lambda *_: None)
+    targets = _targets(plan)
+    with node.host.entered():
+        background.start()
+    with without_privileges():
+        background.note(plan.family, targets)
+        wait_until("the failure is logged", lambda: len(caplog.records) == 1)
+        for _ in range(50):
+            background.note(plan.family, targets)
+        wait_until("the pass is repeated", lambda: len(caplog.records) > 1)
+        assert len(caplog.records) == 2
+        background.stop()
+
+
 def test_the_background_thread(
     node: KernelNode, plan: AddressPlan, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -312,3 +312,14 @@ def test_the_first_time_reconcile_is_needed_if_there_are_targets(plan: AddressPl
     """Without memory anything may be stale, unless no service could have made it so."""
     assert needs_reconcile(None, _targets(plan, _service(plan)))
     assert not needs_reconcile(None, _targets(plan))
+
+
+def test_former_targets_are_bounded() -> None:
+    """Where no pass succeeds for days, the last to go are remembered and the first forgotten."""
+    known = FlowTargets({})
+    for first in range(0, 1 << 16, 1 << 10):
+        ports = range(first, first + (1 << 10))
+        served = FlowTargets({FlowTarget("udp", "10.96.0.10", port): frozenset() for port in ports})
+        known = FlowTargets({}).remembering(served.remembering(known))
+    assert served.serving.keys() <= known.former
+    assert len(known.former) <= 1 << 14
