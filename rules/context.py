@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rules.addresses import is_loopback, of_family
+from rules.cluster_size import LargeClusterMode
 from rules.ir import Family
 from rules.model import Node
 
@@ -43,6 +44,7 @@ class ProxyOptions:
     """Close a family that no range of loadBalancerSourceRanges belongs to."""
     drop_invalid: bool = True
     """Drop forwarded packets in conntrack state INVALID; off with nf_conntrack_tcp_be_liberal."""
+    large_cluster_mode: LargeClusterMode = LargeClusterMode.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,17 @@ class FamilyContext:
     """Serve node ports on these addresses only; None for every local address."""
     strict_source_ranges: bool
     drop_invalid: bool
+    is_large: bool
+    """Whether the tables are made as small as they can be, for a large cluster."""
 
 
 def family_context(
-    options: ProxyOptions, node: Node, family: Family, node_port_addresses: tuple[str, ...] = ()
+    options: ProxyOptions,
+    node: Node,
+    family: Family,
+    node_port_addresses: tuple[str, ...] = (),
+    *,
+    is_large: bool = False,
 ) -> FamilyContext:
     """What ``family`` makes of the options and the node.
 
@@ -108,6 +117,7 @@ def family_context(
         ),
         strict_source_ranges=options.strict_source_ranges,
         drop_invalid=options.drop_invalid,
+        is_large=is_large,
     )
 
 

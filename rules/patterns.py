@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Final, Generic, TypeVar
 
 from rules import names
 from rules.addresses import host_network
 from rules.ir import (
     Comment,
     Dnat,
-    Match,
     PatternRules,
     PortMatch,
     Recent,
@@ -40,6 +39,12 @@ class ServicePortPattern:
     protocol: str
     affinity_seconds: int | None
     """Time-out of session affinity; None without it."""
+    is_compact: bool = False
+    """Without what the kernel can do without: comments, and matches of what is known already."""
+
+    def comments(self, suffix: str = "") -> tuple[Comment, ...]:
+        """The comment of a rule, if it has one: the service port name and ``suffix``."""
+        return () if self.is_compact else (Comment(self.name + suffix),)
 
 
 class EndpointRules(PatternRules):
@@ -57,16 +62,16 @@ class EndpointRules(PatternRules):
     def rules(self) -> tuple[Rule, Rule]:
         """See :class:`rules.ir.PatternRules`."""
         shared = self.shared
-        comment = Comment(shared.name)
-        protocol_match = PortMatch(shared.protocol)
-        matches: tuple[Match, ...] = (
-            (comment, protocol_match)
-            if shared.affinity_seconds is None
-            else (comment, Recent(self.chain), protocol_match)
-        )
+        comments = shared.comments()
+        remember = () if shared.affinity_seconds is None else (Recent(self.chain),)
+        protocol = () if shared.is_compact else (PortMatch(shared.protocol),)
         return (
-            Rule(names.MARK_MASQ, (comment,), source=host_network(self.address)),
-            Rule(Dnat(self.address, self.port), matches, shared.protocol),
+            Rule(names.MARK_MASQ, comments, source=host_network(self.address)),
+            Rule(
+                Dnat(self.address, self.port),
+                (*comments, *remember, *protocol),
+                shared.protocol,
+            ),
         )
 
     def jump_targets(self) -> tuple[str]:
@@ -90,53 +95,32 @@ class EndpointRules(PatternRules):
         return hash((self.chain, self.address, self.port))
 
 
-class ChoiceRules(PatternRules):
-    """A policy chain: masquerade what needs it, then choose an endpoint.
+Choice = TypeVar("Choice", bound=tuple[object, ...])
 
-    With affinity a client goes to the endpoint that it had, else to one at random with equal
-    odds.
-    """
+
+class _PolicyRules(PatternRules, Generic[Choice]):
+    """A policy chain: masquerade what needs it, then choose an endpoint."""
 
     __slots__ = ("endpoints", "leading", "shared")
 
     def __init__(
-        self,
-        shared: ServicePortPattern,
-        leading: tuple[Rule, ...],
-        endpoints: tuple[tuple[str, str], ...],
+        self, shared: ServicePortPattern, leading: tuple[Rule, ...], endpoints: tuple[Choice, ...]
     ) -> None:
-        """``leading`` rules come first; ``endpoints`` are pairs of a chain and an ``ip:port``."""
+        """``leading`` rules come first, then what leads to each of ``endpoints``."""
         self.shared = shared
         self.leading = leading
         self.endpoints = endpoints
 
-    def rules(self) -> Iterator[Rule]:
-        """See :class:`rules.ir.PatternRules`."""
-        yield from self.leading
-        seconds = self.shared.affinity_seconds
-        if seconds is not None:
-            for chain, text in self.endpoints:
-                yield Rule(chain, (self.comment(text), Recent(chain, seconds)))
-        for (chain, text), odds in zip(self.endpoints, odds_of(len(self.endpoints)), strict=True):
-            comment = self.comment(text)
-            yield Rule(chain, (comment,) if odds is None else (comment, odds))
+    def with_odds(self) -> Iterator[tuple[Choice, tuple[Statistic, ...]]]:
+        """Each endpoint, with what a rule must match with so that all have equal odds."""
+        return zip(self.endpoints, odds_of(len(self.endpoints)), strict=True)
 
-    def comment(self, text: str) -> Comment:
-        """The comment of the rules that lead to the endpoint ``text``."""
-        return Comment(f"{self.shared.name} -> {text}")
-
-    def jump_targets(self) -> list[str]:
-        """See :class:`rules.ir.PatternRules`."""
-        targets = [chain for chain, _ in self.endpoints]
-        targets.extend(str(rule.target) for rule in self.leading)
-        return targets
-
-    def __len__(self) -> int:
-        times = 1 if self.shared.affinity_seconds is None else 2
-        return len(self.leading) + times * len(self.endpoints)
+    def leading_targets(self) -> list[str]:
+        """The chains that the leading rules jump to."""
+        return [str(rule.target) for rule in self.leading]
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ChoiceRules):
+        if type(other) is not type(self):
             return NotImplemented
         return (self.endpoints, self.leading, self.shared) == (
             other.endpoints,
@@ -148,12 +132,67 @@ class ChoiceRules(PatternRules):
         return hash((self.endpoints, self.leading))
 
 
-def odds_of(count: int) -> Iterator[Statistic | None]:
-    """For each of ``count`` endpoints the odds that its rule must match with; None for always."""
-    for remaining in range(count, 1, -1):
-        yield one_in(remaining)
-    if count:
-        yield None
+class ChoiceRules(_PolicyRules[tuple[str, str]]):
+    """A policy chain that leads to the endpoints' own, pairs of a chain and an ``ip:port``.
+
+    With affinity a client goes to the endpoint that it had, else to one at random with equal
+    odds.
+    """
+
+    __slots__ = ()
+
+    def rules(self) -> Iterator[Rule]:
+        """See :class:`rules.ir.PatternRules`."""
+        yield from self.leading
+        seconds = self.shared.affinity_seconds
+        if seconds is not None:
+            for chain, text in self.endpoints:
+                yield Rule(chain, (*self._comments(text), Recent(chain, seconds)))
+        for (chain, text), odds in self.with_odds():
+            yield Rule(chain, (*self._comments(text), *odds))
+
+    def _comments(self, text: str) -> tuple[Comment, ...]:
+        return self.shared.comments(f" -> {text}")
+
+    def jump_targets(self) -> list[str]:
+        """See :class:`rules.ir.PatternRules`."""
+        return [*self.leading_targets(), *(chain for chain, _ in self.endpoints)]
+
+    def __len__(self) -> int:
+        times = 1 if self.shared.affinity_seconds is None else 2
+        return len(self.leading) + times * len(self.endpoints)
+
+
+class DirectChoiceRules(_PolicyRules[tuple[str, str, int]]):
+    """A policy chain of a large cluster: it translates by itself what needs no endpoint chain.
+
+    An endpoint, given as a chain or "", an address and a port, costs one entry of the table then,
+    instead of five.
+    """
+
+    __slots__ = ()
+
+    def rules(self) -> Iterator[Rule]:
+        """See :class:`rules.ir.PatternRules`."""
+        yield from self.leading
+        protocol = self.shared.protocol
+        for (chain, address, port), odds in self.with_odds():
+            yield Rule(chain, odds) if chain else Rule(Dnat(address, port), odds, protocol)
+
+    def jump_targets(self) -> list[str]:
+        """See :class:`rules.ir.PatternRules`."""
+        return [*self.leading_targets(), *(chain for chain, _, _ in self.endpoints if chain)]
+
+    def __len__(self) -> int:
+        return len(self.leading) + len(self.endpoints)
+
+
+@lru_cache(maxsize=1 << 5)
+def odds_of(count: int) -> tuple[tuple[Statistic, ...], ...]:
+    """For each of ``count`` endpoints what its rule must match with; nothing for the last."""
+    if not count:
+        return ()
+    return (*((one_in(remaining),) for remaining in range(count, 1, -1)), ())
 
 
 @cache

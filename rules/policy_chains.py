@@ -9,13 +9,17 @@ from rules import names
 from rules.addresses import host_network
 from rules.context import FamilyContext
 from rules.ir import Rule, Rules
-from rules.patterns import ChoiceRules, EndpointRules, ServicePortPattern
+from rules.model import TrafficPolicy
+from rules.patterns import ChoiceRules, DirectChoiceRules, EndpointRules, ServicePortPattern
 from rules.service_port import ServicePortPlan
 
 
 def policy_chains(plan: ServicePortPlan, context: FamilyContext) -> Iterator[tuple[str, Rules]]:
     """The policy chains in use and the chains of their endpoints, each with its name."""
-    shared = ServicePortPattern(plan.name, plan.protocol, plan.affinity_seconds)
+    shared = ServicePortPattern(
+        plan.name, plan.protocol, plan.affinity_seconds, is_compact=context.is_large
+    )
+    is_direct = context.is_large and _may_be_direct(plan)
     chain_of: dict[str, str] = {}
     for is_used, policy_chain, endpoints in (
         (plan.uses_cluster_chain, plan.cluster_chain, plan.endpoints.cluster),
@@ -23,15 +27,38 @@ def policy_chains(plan: ServicePortPlan, context: FamilyContext) -> Iterator[tup
     ):
         if not is_used:
             continue
-        for text, address, port, *_ in endpoints:
+        for text, address, port, is_local, state in endpoints:
+            if is_direct and state.node_name and not is_local:
+                continue
             if text not in chain_of:
                 chain = names.endpoint_chain(plan.name, plan.protocol, text)
                 chain_of[text] = chain
                 yield chain, EndpointRules(shared, chain, address, port)
         is_internal = policy_chain == plan.internal_chain
         leading = tuple(_masquerade_rules(plan, context)) if is_internal else ()
-        choices = tuple([(chain_of[endpoint.text], endpoint.text) for endpoint in endpoints])
-        yield policy_chain, ChoiceRules(shared, leading, choices)
+        yield (
+            policy_chain,
+            DirectChoiceRules(
+                shared,
+                leading,
+                tuple([(chain_of.get(one.text, ""), one.address, one.port) for one in endpoints]),
+            )
+            if is_direct
+            else ChoiceRules(
+                shared, leading, tuple([(chain_of[one.text], one.text) for one in endpoints])
+            ),
+        )
+
+
+def _may_be_direct(plan: ServicePortPlan) -> bool:
+    """Whether an endpoint on another node can do without a chain of its own here.
+
+    Its chain would remember clients for session affinity, and would masquerade what it sends to
+    itself. The latter is translated on its own node, whatever VIP it goes to; but not if it goes to
+    a node port of this node, which with policy Local it reaches without being masqueraded.
+    """
+    reaches_itself = bool(plan.node_port) and plan.external_policy is TrafficPolicy.LOCAL
+    return plan.affinity_seconds is None and not reaches_itself
 
 
 def _masquerade_rules(plan: ServicePortPlan, context: FamilyContext) -> Iterator[Rule]:
@@ -40,10 +67,11 @@ def _masquerade_rules(plan: ServicePortPlan, context: FamilyContext) -> Iterator
     if not context.masquerade_all and detector is None:
         return
     narrowed = None if context.masquerade_all else detector
+    comment = () if context.is_large else (plan.cluster_ip_comment,)
     for cluster_ip in plan.cluster_ips:
         yield Rule(
             names.MARK_MASQ,
-            (plan.cluster_ip_comment, plan.port_match),
+            (*comment, plan.port_match),
             protocol=plan.protocol,
             source=narrowed.source if narrowed else "",
             destination=host_network(cluster_ip),

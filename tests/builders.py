@@ -124,8 +124,9 @@ def context(
     plan: AddressPlan,
     *,
     node_port_addresses: tuple[str, ...] = (),
+    is_large: bool = False,
     **fields: Unpack[OptionFields],
 ) -> FamilyContext:
     """This node in one family; local pods are told by the cluster CIDR."""
     options = replace(ProxyOptions(cluster_cidrs=(plan.cluster_cidr,)), **fields)
-    return family_context(options, node(plan), plan.family, node_port_addresses)
+    return family_context(options, node(plan), plan.family, node_port_addresses, is_large=is_large)

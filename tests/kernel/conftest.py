@@ -54,9 +54,15 @@ def owner_of_virtual_addresses(machines: NodeLab) -> None:
 
 
 @pytest.fixture
-def node(machines: NodeLab, monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelNode]:
-    """The node of ``machines``, with empty tables before and after the test."""
-    yield from _programmable(machines.node, monkeypatch)
+def node(
+    machines: NodeLab, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[KernelNode]:
+    """The node of ``machines``, with empty tables before and after the test.
+
+    Its parameter, if there is one, is whether to build the rules of a large cluster.
+    """
+    is_large = getattr(request, "param", False)
+    yield from _programmable(machines.node, monkeypatch, is_large=is_large)
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +79,11 @@ def lone_node(lone_machine: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[K
     yield from _programmable(lone_machine, monkeypatch)
 
 
-def _programmable(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelNode]:
+def _programmable(
+    host: Host, monkeypatch: pytest.MonkeyPatch, *, is_large: bool = False
+) -> Iterator[KernelNode]:
     monkeypatch.setenv("XTABLES_LOCKFILE", str(host.lock_file))
-    node = KernelNode(host)
+    node = KernelNode(host, is_large=is_large)
     node.wipe()
     yield node
     node.wipe()

@@ -19,8 +19,10 @@ from tests.builders import (
     service_port,
     state,
 )
-from tests.kernel.node import KernelNode
+from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import LOCAL, REMOTE, answer, at_once, of, tcp, udp
+
+pytestmark = in_both_layouts
 
 
 @pytest.mark.parametrize("protocol", Protocol)

@@ -7,7 +7,7 @@ from lab import NodeLab, Refused, probe, wait_until
 from lab.plan import CLIENT, OTHER_CLIENT
 from tests.address_plan import OTHER_NODE, OTHER_ZONE, THIS_NODE, ZONE, AddressPlan
 from tests.builders import local, remote, state
-from tests.kernel.node import KernelNode
+from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import (
     LOCAL,
     OTHER_LOCAL,
@@ -18,6 +18,9 @@ from tests.kernel.traffic import (
     of,
     tcp,
 )
+
+pytestmark = in_both_layouts
+
 
 _MANY = 400
 _SOME = 12

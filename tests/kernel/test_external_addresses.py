@@ -13,8 +13,11 @@ from lab.plan import CLIENT, NODE
 from rules.model import ServiceState, ServiceType, SliceEndpoint, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, local, remote, service_port, state
-from tests.kernel.node import KernelNode
+from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import LOCAL, REMOTE, answer, answers_by_pod, of, tcp
+
+pytestmark = in_both_layouts
+
 
 _SOME: Final = 12
 _WAYS_IN: Final[Mapping[str, Callable[[AddressPlan], Target]]] = {

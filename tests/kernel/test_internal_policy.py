@@ -10,7 +10,7 @@ from lab.plan import NODE
 from rules.model import ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, local, remote, service_port, state
-from tests.kernel.node import KernelNode
+from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import (
     LOCAL,
     OTHER_LOCAL,
@@ -20,6 +20,9 @@ from tests.kernel.traffic import (
     of,
     tcp,
 )
+
+pytestmark = in_both_layouts
+
 
 _SOME: Final = 12
 

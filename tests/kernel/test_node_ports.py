@@ -14,8 +14,9 @@ from rules.model import ServiceState, ServiceType, TrafficPolicy
 from rules.names import KUBELET_FIREWALL
 from tests.address_plan import IPV4, IPV6, AddressPlan
 from tests.builders import NODE_PORT, local, service_port, state
-from tests.kernel.node import KernelNode
+from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import LOCAL, REMOTE, answer, at_once, if_dropped, of, tcp
+
 
 _ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
 
@@ -40,6 +41,7 @@ def _node_port_service(
     return state(plan, local(address), type=kind, ports=(port,), external_traffic_policy=policy)
 
 
+@in_both_layouts
 @pytest.mark.parametrize("protocol", Protocol)
 def test_everybody_reaches_a_node_port(
     node: KernelNode, machines: NodeLab, plan: AddressPlan, protocol: Protocol
@@ -90,6 +92,7 @@ def test_a_node_port_is_not_served_on_virtual_addresses(
     assert outcome == TimedOut()
 
 
+@in_both_layouts
 @pytest.mark.usefixtures("routed_loopback")
 @pytest.mark.parametrize("policy", TrafficPolicy)
 @pytest.mark.parametrize("pod", [IPV4.local_pod, IPV4.remote_pod])

@@ -13,8 +13,11 @@ from lab.plan import NODE
 from rules.model import ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, ServiceFields, remote, service_port, state
-from tests.kernel.node import KernelNode
+from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import LOCAL, at_once, if_dropped, tcp, udp
+
+pytestmark = in_both_layouts
+
 
 _Address = Callable[[AddressPlan], Target]
 

@@ -12,10 +12,10 @@ from lab.plan import CLIENT, OTHER_CLIENT
 from rules.model import ServiceState, ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan, other_family
 from tests.builders import NODE_PORT, local, service_port, state
-from tests.kernel.node import KernelNode
+from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import LOCAL, answer, if_dropped, of, tcp
 
-pytestmark = pytest.mark.usefixtures("owner_of_virtual_addresses")
+pytestmark = [in_both_layouts, pytest.mark.usefixtures("owner_of_virtual_addresses")]
 
 
 @pytest.fixture

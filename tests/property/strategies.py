@@ -102,7 +102,8 @@ def services() -> SearchStrategy[Service]:
     )
 
 
-def _endpoints(plan: AddressPlan) -> SearchStrategy[tuple[SliceEndpoint, ...]]:
+def endpoints(plan: AddressPlan) -> SearchStrategy[tuple[SliceEndpoint, ...]]:
+    """The endpoints of one slice, in all conditions, on this node, another or none."""
     addresses = [plan.local_pod, plan.other_local_pod, plan.remote_pod, plan.other_remote_pod]
     endpoint = st.builds(
         SliceEndpoint,
@@ -130,7 +131,7 @@ def slices(draw: DrawFn, owners: SearchStrategy[ObjectKey] = keys) -> EndpointSl
         owner,
         plan.family,
         tuple(SlicePort(name, draw(numbers)) for name in names),
-        draw(st.one_of(_endpoints(plan), _endpoints(plan), _endpoints(plan), st.just(()))),
+        draw(st.one_of(endpoints(plan), endpoints(plan), endpoints(plan), st.just(()))),
     )
 
 
@@ -182,4 +183,5 @@ def contexts(draw: DrawFn) -> FamilyContext:
     addresses = (IPV4.node_ip, IPV6.node_ip)
     node = Node(THIS_NODE, addresses, (IPV4.node_cidr,), zone=draw(st.sampled_from(["", ZONE])))
     local = draw(_some(*addresses, IPV4.loopback, IPV6.loopback, most=4))
-    return family_context(options, node, draw(_mostly(Family.IPV4, Family.IPV6)), local)
+    family = draw(_mostly(Family.IPV4, Family.IPV6))
+    return family_context(options, node, family, local, is_large=draw(st.booleans()))

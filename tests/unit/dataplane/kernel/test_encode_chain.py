@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,7 @@ from dataplane.kernel.encode_chain import ChainEncoder
 from rules import names
 from rules.addresses import endpoint_text
 from rules.ir import Comment, Family, PatternRules, PortMatch, Rule
-from rules.patterns import ChoiceRules, EndpointRules, ServicePortPattern
+from rules.patterns import ChoiceRules, DirectChoiceRules, EndpointRules, ServicePortPattern
 
 _chains = st.integers(0, 1 << 40).map(lambda n: names.ENDPOINT_PREFIX + names.chain_hash(str(n)))
 _ports = st.integers(1, 65535)
@@ -20,6 +22,7 @@ _shared = st.builds(
     st.sampled_from(["default/web", "kube-system/kube-dns:dns", f"{'n' * 63}/{'s' * 250}:p"]),
     st.sampled_from(["tcp", "udp", "sctp"]),
     st.sampled_from([None, 10800]),
+    st.booleans(),
 )
 
 
@@ -29,18 +32,22 @@ def _addresses(family: Family) -> st.SearchStrategy[str]:
 
 @st.composite
 def patterns(draw: st.DrawFn, family: Family) -> PatternRules:
-    """Chains of either kind, of few service ports, as they come in a table."""
+    """Chains of all kinds, of few service ports, as they come in a table."""
     shared = draw(_shared)
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from([EndpointRules, ChoiceRules, DirectChoiceRules]))
+    if kind is EndpointRules:
         return EndpointRules(shared, draw(_chains), draw(_addresses(family)), draw(_ports))
     port = PortMatch(shared.protocol, 80)
     leading = (Rule(names.MARK_MASQ, (Comment(shared.name), port), shared.protocol),)
-    texts = st.builds(endpoint_text, _addresses(family), _ports)
-    return ChoiceRules(
-        shared,
-        leading if draw(st.booleans()) else (),
-        tuple(draw(st.lists(st.tuples(_chains, texts), max_size=5))),
-    )
+    some_leading = leading if draw(st.booleans()) else ()
+    if kind is ChoiceRules:
+        texts = st.builds(endpoint_text, _addresses(family), _ports)
+        choices = draw(st.lists(st.tuples(_chains, texts), max_size=5))
+        return ChoiceRules(shared, some_leading, tuple(choices))
+    direct = replace(shared, affinity_seconds=None, is_compact=True)
+    chains = st.just("") | _chains
+    endpoints = draw(st.lists(st.tuples(chains, _addresses(family), _ports), max_size=5))
+    return DirectChoiceRules(direct, some_leading, tuple(endpoints))
 
 
 @given(st.data(), st.sampled_from(list(Family)))
