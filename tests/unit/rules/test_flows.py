@@ -316,7 +316,7 @@ def test_the_first_time_reconcile_is_needed_if_there_are_targets(plan: AddressPl
 
 def test_former_targets_are_bounded() -> None:
     """Where no pass succeeds for days, the last to go are remembered and the first forgotten."""
-    known = FlowTargets({})
+    known = served = FlowTargets({})
     for first in range(0, 1 << 16, 1 << 10):
         ports = range(first, first + (1 << 10))
         served = FlowTargets({FlowTarget("udp", "10.96.0.10", port): frozenset() for port in ports})
