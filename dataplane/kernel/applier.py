@@ -18,10 +18,12 @@ from tenacity import (
 
 from dataplane.errors import ConflictError
 from dataplane.kernel.encode_chain import ChainEncoder
+from dataplane.kernel.inspection import is_as_desired
 from dataplane.kernel.libiptc import open_table
 from dataplane.kernel.retention import NOTHING, Retention
 from dataplane.kernel.snapshot import Snapshot, take_snapshot
 from dataplane.kernel.table_info import TableInfo, table_info
+from dataplane.kernel.table_reading import TableReading
 from dataplane.kernel.transaction import Changes, Transaction
 from dataplane.kernel.xtables_lock import xtables_lock
 from rules.chain_groups import Difference, difference
@@ -135,9 +137,8 @@ class TableApplier:
         if applied is None or not retention.includes(self._retention):
             report = self._program(desired, retention)
         else:
-            report = self._follow(
-                applied, desired, retention, is_suspicious=self._is_suspicious(verify=verify)
-            )
+            is_suspicious = self._is_suspicious(applied, retention, verify=verify)
+            report = self._follow(applied, desired, retention, is_suspicious=is_suspicious)
         self._applied, self._retention = desired, retention
         return report
 
@@ -195,11 +196,23 @@ class TableApplier:
     def _report(self, changes: Changes, repairs: Changes | None = None) -> ApplyReport:
         return ApplyReport(changes, repairs or Changes(), self._rules, self._chains)
 
-    def _is_suspicious(self, *, verify: bool) -> bool:
-        """Whether somebody else may have changed the table since our last look."""
-        if table_info(self._family, self._table) != self._info:
+    def _is_suspicious(self, applied: Table, retention: Retention, *, verify: bool) -> bool:
+        """Whether somebody else has changed something of ours since our last look."""
+        info = table_info(self._family, self._table)
+        if info == self._info and not (verify and not self._is_known_to_be_right()):
+            return False
+        try:
+            reading = TableReading(self._family, self._table, info)
+            if not is_as_desired(reading, applied, self._encoder, retention):
+                return True
+        except ConflictError:
             return True
-        return verify and (self._verified is None or not self._verified.is_current())
+        self._info = info
+        self._verified = Snapshot(self._family, self._table, info, reading)
+        return False
+
+    def _is_known_to_be_right(self) -> bool:
+        return self._verified is not None and self._verified.is_current()
 
     def _transact(
         self, *steps: _Step, retention: Retention = NOTHING, is_all_compared: bool = False
@@ -219,17 +232,15 @@ class TableApplier:
     def _try_to_transact(
         self, steps: Iterable[_Step], retention: Retention, *, is_all_compared: bool
     ) -> list[Changes]:
-        with (
-            xtables_lock(self._lock_timeout_seconds, self._observer.lock_waited),
-            open_table(self._family, self._table) as handle,
-        ):
-            changes = []
-            for step in steps:
-                transaction = Transaction(handle, self._encoder, retention)
-                step(transaction)
-                changes.append(transaction.changes)
-            if any(changes):
-                handle.commit()
+        with xtables_lock(self._lock_timeout_seconds, self._observer.lock_waited):
+            with open_table(self._family, self._table) as handle:
+                changes = []
+                for step in steps:
+                    transaction = Transaction(handle, self._encoder, retention)
+                    step(transaction)
+                    changes.append(transaction.changes)
+                if any(changes):
+                    handle.commit()
             # Still under the lock: how we leave the table.
             self._info = table_info(self._family, self._table)
             if is_all_compared:

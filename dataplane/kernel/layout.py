@@ -24,6 +24,10 @@ NAME_SIZE: Final = 29
 STANDARD_TARGET_SIZE: Final = 40
 VERDICT_OFFSET: Final = 32
 """Of a standard target's verdict, from the target's start."""
+VERDICTS: Final = {-1: b"DROP", -2: b"ACCEPT", -4: b"QUEUE", -5: b"RETURN"}
+"""Of standard targets; a number that is not negative is the offset of a rule."""
+ERROR_TARGET_SIZE: Final = 64
+"""Of the target with which a chain begins."""
 
 INVERT_IN_INTERFACE: Final = 0x01
 INVERT_SOURCE: Final = 0x08

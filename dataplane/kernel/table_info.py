@@ -11,14 +11,16 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+from struct import Struct
 from typing import Final, NamedTuple
 
 from dataplane.errors import KernelUnusableError
 from rules.ir import Family, TableName
 
 _GET_INFO: Final = 64
-_INFO_SIZE: Final = 84
-_ENTRIES_OFFSET: Final = 76
+_INFO: Final = Struct("=32sI5I5III")
+"""Name, hooks that the table has as bits, where their chains begin, where these end, sizes."""
+_HOOKS: Final = 5
 _SOCKETS: Final = {
     Family.IPV4: (socket.AF_INET, socket.IPPROTO_IP),
     Family.IPV6: (socket.AF_INET6, socket.IPPROTO_IPV6),
@@ -33,6 +35,8 @@ class TableInfo(NamedTuple):
     entries: int
     size: int
     """In bytes."""
+    built_in: tuple[tuple[int, int], ...]
+    """Where the rules of each built-in chain begin, and where its policy stands."""
 
 
 def table_info(family: Family, table: TableName) -> TableInfo:
@@ -41,15 +45,16 @@ def table_info(family: Family, table: TableName) -> TableInfo:
     Raises:
         KernelUnusableError: no such table here, no legacy xtables, or no privilege.
     """
-    buffer = ctypes.create_string_buffer(table.value.encode(), _INFO_SIZE)
+    buffer = ctypes.create_string_buffer(table.value.encode(), _INFO.size)
     number = table_option(family, _GET_INFO, buffer)
     if number:
         raise KernelUnusableError(
             f"cannot ask for the {family.value} table {table.value}: {os.strerror(number)}"
         )
-    entries = ctypes.c_uint.from_buffer(buffer, _ENTRIES_OFFSET).value
-    size = ctypes.c_uint.from_buffer(buffer, _ENTRIES_OFFSET + 4).value
-    return TableInfo(entries, size)
+    _, hooks, *offsets, entries, size = _INFO.unpack(buffer)
+    bounds = zip(offsets[:_HOOKS], offsets[_HOOKS:], strict=True)
+    built_in = (bound for hook, bound in enumerate(bounds) if hooks & 1 << hook)
+    return TableInfo(entries, size, tuple(built_in))
 
 
 def table_option(family: Family, option: int, buffer: ctypes.Array[ctypes.c_char]) -> int:

@@ -11,10 +11,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from dataplane.errors import ChainInUseError
 from dataplane.kernel.encode_chain import ChainEncoder
-from dataplane.kernel.libiptc import TableHandle
 from dataplane.kernel.retention import NOTHING, Retention
 from rules import names
 from rules.diff import edits, with_hooks
@@ -49,6 +49,43 @@ class Changes:
         return bool(self.rules or self.chains_created or self.chains_deleted)
 
 
+class EditableTable(Protocol):
+    """What a transaction needs of an open table, as of :class:`dataplane.kernel.libiptc`'s."""
+
+    def chains(self) -> list[str]:
+        """The names of all chains."""
+
+    def has_chain(self, chain: str, /) -> bool:
+        """Whether there is a chain of that name."""
+
+    def entries(self, chain: str, /) -> list[bytes]:
+        """The entries of a chain, in canonical form."""
+
+    def target_of(self, entry: bytes, /) -> str:
+        """Where an entry leads: a chain, a verdict, or the name of its target."""
+
+    def count(self, chain: str, /) -> int:
+        """How many entries a chain has."""
+
+    def create_chain(self, chain: str, /) -> None:
+        """Add an empty chain."""
+
+    def delete_chain(self, chain: str, /) -> None:
+        """Remove an empty chain."""
+
+    def flush_chain(self, chain: str, /) -> None:
+        """Remove all entries of a chain."""
+
+    def append(self, chain: str, entries: Iterable[bytes], /) -> None:
+        """Add entries at the end of a chain."""
+
+    def insert(self, chain: str, position: int, entry: bytes, /) -> None:
+        """Add an entry before the one at ``position``, counted from 0."""
+
+    def delete(self, chain: str, position: int, /) -> None:
+        """Remove the entry at ``position``, counted from 0."""
+
+
 class Transaction:
     """Edits of one table, made on its open handle; they become true when that is committed.
 
@@ -57,7 +94,7 @@ class Transaction:
     """
 
     def __init__(
-        self, handle: TableHandle, encoder: ChainEncoder, retention: Retention = NOTHING
+        self, handle: EditableTable, encoder: ChainEncoder, retention: Retention = NOTHING
     ) -> None:
         """Edit the table of ``handle``; what ``retention`` keeps stays in it."""
         self._handle = handle
@@ -153,7 +190,7 @@ class Transaction:
                 self.changes.chains_deleted += 1
 
 
-def create_chains(handle: TableHandle, chains: Iterable[str]) -> None:
+def create_chains(handle: EditableTable, chains: Iterable[str]) -> None:
     """Add empty chains, from last to first: libiptc keeps them sorted, quickest at the front."""
     for chain in sorted(chains, reverse=True):
         handle.create_chain(chain)

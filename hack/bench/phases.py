@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of our time passes in which call of libiptc; the rest is our own code.
 
-A table is read by libiptc's init and by snapshots, and written by libiptc's commit, and nowhere
-else: counting these calls shows whether the kernel's tables were touched at all.
+A table is read by libiptc's init and by readings of ours, and written by libiptc's commit, and
+nowhere else: counting these calls shows whether the kernel's tables were touched at all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.place import FAMILY
-from dataplane.kernel import snapshot
+from dataplane.kernel import table_reading
 from dataplane.kernel.libiptc import _library
 
 READ, EDIT, COMMIT, FREE, REST = "read", "edit in memory", "commit", "free", "our own code"
@@ -48,7 +48,7 @@ def instrument() -> CallTimes:
     times = CallTimes()
     library = _library(FAMILY)
     calls = [(library, name, _CALLS.get(name, EDIT)) for name in vars(library)]
-    for owner, name, phase in (*calls, (snapshot, "table_option", READ)):
+    for owner, name, phase in (*calls, (table_reading, "table_option", READ)):
         setattr(owner, name, _timed(getattr(owner, name), phase, times))
     return times
 

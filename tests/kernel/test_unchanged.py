@@ -66,6 +66,42 @@ def test_a_sync_without_change_reads_no_table(
     assert all(table.is_empty for table in report.tables.values())
 
 
+@pytest.mark.parametrize("verified_before", [False, True])
+def test_verifying_what_is_right_takes_no_lock(
+    lone_node: KernelNode,
+    plan: AddressPlan,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    verified_before: bool,
+) -> None:
+    """All rules are verified beside other writers, whatever their counters say by then."""
+    services = _services(plan, plan.local_pod)
+    lone_node.program(plan, *services)
+    if verified_before:
+        lone_node.program(plan, *services, verify=True)
+    _give_each_rule_its_own_counters(lone_node, plan)
+    monkeypatch.setattr(applier, "xtables_lock", _forbidden)
+
+    for _ in range(2):
+        report = lone_node.program(plan, *services, verify=True)
+        assert all(table.is_empty for table in report.tables.values())
+
+
+def test_a_strangers_rule_is_no_reason_to_take_the_lock(
+    lone_node: KernelNode, plan: AddressPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When others change a table's size, ours is looked at, found right and left alone."""
+    services = _services(plan, plan.local_pod)
+    lone_node.program(plan, *services)
+    lone_node.iptables(plan, "-t", "nat", "-N", "THEIRS")
+    lone_node.iptables(plan, "-t", "nat", "-A", "OUTPUT", "-j", "THEIRS")
+    monkeypatch.setattr(applier, "xtables_lock", _forbidden)
+
+    report = lone_node.program(plan, *services)
+
+    assert all(table.is_empty for table in report.tables.values())
+
+
 def test_rules_that_stay_keep_their_counters(lone_node: KernelNode, plan: AddressPlan) -> None:
     """A new endpoint changes no counter of a rule that stood before and stands after."""
     pods = plan.local_pod, plan.remote_pod

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A kernel table read in one piece, without libiptc: for looking at all of it and changing nothing.
+
+libiptc makes a list of what it reads, which takes several times the memory, and a call for each
+step along it. Source: IPT_SO_GET_ENTRIES in linux/include/uapi/linux/netfilter_ipv4/ip_tables.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Iterator
+from functools import cached_property
+from struct import Struct
+from typing import Final, NamedTuple
+
+from dataplane.errors import ConflictError
+from dataplane.kernel.canonical import canonical_of_clean, target_name
+from dataplane.kernel.layout import (
+    ENTRY_LAYOUTS,
+    ERROR_TARGET_SIZE,
+    EXTENSION_HEADER,
+    NAME_OFFSET,
+    NAME_SIZE,
+    VERDICT_OFFSET,
+    VERDICTS,
+)
+from dataplane.kernel.table_info import TableInfo, table_option
+from rules.ir import BUILT_IN_CHAINS, Family, TableName
+
+_GET_ENTRIES: Final = 65
+_REQUEST: Final = Struct("=32sI4x")
+"""Name of the table and size of what follows: its entries."""
+_SIZE: Final = Struct("=H")
+_VERDICT: Final = Struct("=i")
+_ERROR_NAME: Final = b"ERROR".ljust(NAME_SIZE, b"\0")
+"""Of the target with which a chain begins; what follows it is the chain's name."""
+
+
+class _Span(NamedTuple):
+    """Where the rules of a chain stand."""
+
+    start: int
+    end: int
+    """Where the entry stands that ends the chain: its policy, or the return from it."""
+
+
+class TableReading:
+    """A table as it was when it was read."""
+
+    def __init__(self, family: Family, table: TableName, info: TableInfo) -> None:
+        """Read the table, whose size is ``info``.
+
+        Raises:
+            ConflictError: its size is another by now. Methods raise it too, if they find out later.
+        """
+        self._family = family
+        self._table = table
+        self._layout = ENTRY_LAYOUTS[family]
+        self._built_in = {
+            chain: _Span(*bounds)
+            for chain, bounds in zip(BUILT_IN_CHAINS[table], info.built_in, strict=True)
+        }
+        self.content: Final = _read(family, table, info.size)
+        """All entries, in memory that is zero where the kernel writes nothing."""
+
+    def chains(self) -> list[str]:
+        """The names of all chains."""
+        return list(self._spans)
+
+    def has_chain(self, chain: str) -> bool:
+        """Whether there is a chain of that name."""
+        return chain in self._spans
+
+    def entries(self, chain: str) -> list[bytes]:
+        """The entries of a chain, in canonical form; none if there is no such chain."""
+        content, start = self.content, self._layout.next_offset_offset
+        found = []
+        offset, end = self._spans.get(chain, _Span(0, 0))
+        while offset < end:
+            (size,) = _SIZE.unpack_from(content, offset + start)
+            entry = bytes(content[offset : offset + size])
+            found.append(canonical_of_clean(entry, self._jump(entry), self._family))
+            offset += size
+        return found
+
+    def target_of(self, entry: bytes) -> str:
+        """Where an entry leads: a chain, a verdict, or the name of its target."""
+        return target_name(entry, self._family)
+
+    def counter_offsets(self) -> array[int]:
+        """Where the counters of the entries stand."""
+        start = self._layout.counters_offset
+        return array("I", (offset + start for offset, _ in self._walk()))
+
+    def _walk(self) -> Iterator[tuple[int, int]]:
+        """Offset and size of each entry."""
+        halves = self.content.cast("H")
+        start = self._layout.next_offset_offset
+        offset, end = 0, len(self.content)
+        while offset < end:
+            size = halves[(offset + start) // 2]
+            yield offset, size
+            offset += size
+
+    @cached_property
+    def _spans(self) -> dict[str, _Span]:
+        """Where each chain stands.
+
+        Raises:
+            ConflictError: what was said of the built-in chains does not fit what was read.
+        """
+        content = self.content
+        unseen = {bound for span in self._built_in.values() for bound in span}
+        head_size = self._layout.header_size + ERROR_TARGET_SIZE
+        name_start = self._layout.header_size + NAME_OFFSET
+        text_start = self._layout.header_size + EXTENSION_HEADER.size
+        spans = dict(self._built_in)
+        chain, start, previous = "", 0, 0
+        for offset, size in self._walk():
+            is_head = size == head_size and (
+                content[offset + name_start : offset + name_start + NAME_SIZE] == _ERROR_NAME
+            )
+            if is_head:
+                if chain:
+                    spans[chain] = _Span(start, previous)
+                text = bytes(content[offset + text_start : offset + size])
+                chain, start = text.partition(b"\0")[0].decode(), offset + size
+            unseen.discard(offset)
+            previous = offset
+        if unseen:
+            raise _conflict(self._family, self._table)
+        return spans
+
+    @cached_property
+    def _jumps(self) -> dict[int, bytes]:
+        """Where standard targets lead, as libiptc names it."""
+        chains = {span.start: chain.encode() for chain, span in self._spans.items()}
+        return VERDICTS | chains
+
+    def _jump(self, entry: bytes) -> bytes:
+        """Where a standard target leads, as libiptc names it; nothing for others."""
+        (target,) = _SIZE.unpack_from(entry, self._layout.target_offset_offset)
+        if entry[target + NAME_OFFSET]:
+            return b""
+        (verdict,) = _VERDICT.unpack_from(entry, target + VERDICT_OFFSET)
+        return self._jumps.get(verdict, b"")
+
+
+def _read(family: Family, table: TableName, size: int) -> memoryview:
+    request = _REQUEST.pack(table.value.encode(), size)
+    buffer = ctypes.create_string_buffer(request, _REQUEST.size + size)
+    if table_option(family, _GET_ENTRIES, buffer):
+        raise _conflict(family, table)
+    return memoryview(buffer).cast("B")[_REQUEST.size :]
+
+
+def _conflict(family: Family, table: TableName) -> ConflictError:
+    return ConflictError(f"the {family.value} table {table.value} was changed while it was read")
