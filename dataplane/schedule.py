@@ -14,7 +14,10 @@ from dataplane.settings import SyncSettings
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LONGEST_RETRY_SECONDS: Final = 4.0
 _FIRST_RECHECK_SECONDS: Final = 1.0
-"""After a repair: whoever changed our rules may do so again, or may just now have been doing it."""
+"""After a repair: whoever changed our rules may do so again, or may just now have been doing it.
+
+After the first sync too: whoever programmed the node before may still be at it.
+"""
 
 
 class Reason(Enum):
@@ -32,7 +35,9 @@ class Schedule:
         self._settings = settings
         self._changed = False
         self._failures = 0
-        self._repairs = 0
+        self._unrest = 0
+        """How often in a row somebody else was at work, or may have been."""
+        self._has_succeeded = False
         self._ended_at = now - settings.min_sync_period_seconds
         self._verified_at = now
 
@@ -53,11 +58,12 @@ class Schedule:
         """The sync ended well; ``repaired`` if it found that somebody had changed our rules."""
         self._failures = 0
         self._ended_at = now
-        if repaired:
-            self._repairs += 1
+        is_first, self._has_succeeded = not self._has_succeeded, True
+        if repaired or is_first:
+            self._unrest += 1
         elif verified:
-            self._repairs = 0
-        if verified or repaired:
+            self._unrest = 0
+        if repaired or is_first or verified:
             self._verified_at = now
 
     def note_failure(self, now: float) -> None:
@@ -69,8 +75,8 @@ class Schedule:
         """When the next sync is due, and why."""
         rest = self._settings.min_sync_period_seconds
         period = self._settings.sync_period_seconds
-        recheck = _FIRST_RECHECK_SECONDS * 2 ** min(self._repairs - 1, 10)
-        until_verified = min(max(recheck, rest), period) if self._repairs else period
+        recheck = _FIRST_RECHECK_SECONDS * 2 ** min(self._unrest - 1, 10)
+        until_verified = min(max(recheck, rest), period) if self._unrest else period
         times = [(self._verified_at + until_verified, Reason.PERIOD)]
         if self._changed:
             times.append((self._ended_at + rest, Reason.CHANGE))

@@ -13,9 +13,17 @@ SETTINGS = SyncSettings(min_sync_period_seconds=1.0, sync_period_seconds=30.0)
 
 
 @pytest.fixture
-def schedule() -> Schedule:
+def new_schedule() -> Schedule:
     """A schedule that begins at START."""
     return Schedule(SETTINGS, START)
+
+
+@pytest.fixture
+def schedule(new_schedule: Schedule) -> Schedule:
+    """A schedule that has seen the first sync and its verification, both at START."""
+    new_schedule.note_success(START, verified=False)
+    new_schedule.note_success(START, verified=True)
+    return new_schedule
 
 
 def synced(schedule: Schedule, at: float) -> None:
@@ -24,11 +32,21 @@ def synced(schedule: Schedule, at: float) -> None:
     schedule.note_success(at, verified=False)
 
 
-def test_first_change_is_due_at_once(schedule: Schedule) -> None:
+def test_first_change_is_due_at_once(new_schedule: Schedule) -> None:
     """Nobody waits for the first sync."""
-    schedule.note_change()
+    new_schedule.note_change()
 
-    assert schedule.due() == (START, Reason.CHANGE)
+    assert new_schedule.due() == (START, Reason.CHANGE)
+
+
+def test_the_first_sync_is_verified_soon(new_schedule: Schedule) -> None:
+    """Who programmed the node before may not have ended yet; after a look the period is usual."""
+    synced(new_schedule, START + 5)
+    soon = new_schedule.due()
+    new_schedule.note_success(START + 6, verified=True)
+
+    assert soon == (START + 6, Reason.PERIOD)
+    assert new_schedule.due() == (START + 36, Reason.PERIOD)
 
 
 def test_change_after_a_rest_is_due_at_once(schedule: Schedule) -> None:
@@ -121,10 +139,10 @@ def test_success_ends_the_retries(schedule: Schedule) -> None:
     assert schedule.due() == (START + 30, Reason.PERIOD)
 
 
-def test_waiting_for_the_first_state_does_not_delay_it(schedule: Schedule) -> None:
+def test_waiting_for_the_first_state_does_not_delay_it(new_schedule: Schedule) -> None:
     """Half a state is not synced, and the whole one is as soon as it is there."""
-    schedule.note_change()
-    schedule.note_not_ready(START + 10)
-    schedule.note_change()
+    new_schedule.note_change()
+    new_schedule.note_not_ready(START + 10)
+    new_schedule.note_change()
 
-    assert schedule.due() == (START, Reason.CHANGE)
+    assert new_schedule.due() == (START, Reason.CHANGE)
