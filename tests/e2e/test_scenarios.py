@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import Cluster
+from tests.e2e.backend import Backend
 from tests.e2e.errors import ScenarioFailedError
 from tests.e2e.running import run_scenario
 from tests.e2e.schema import Scenario
 
 
-def test_scenario(scenario: Scenario, cluster: Cluster, evidence: Path) -> None:
+def test_scenario(scenario: Scenario, backend: Backend, evidence: Path) -> None:
     """The cluster does what the scenario says."""
+    failure = ""
     try:
-        run_scenario(scenario, cluster, evidence / scenario.name)
+        run_scenario(scenario, backend, evidence / scenario.name)
     except ScenarioFailedError as error:
-        pytest.fail(str(error), pytrace=False)
+        failure = str(error)
+    if failure:
+        pytest.fail(failure, pytrace=False)
