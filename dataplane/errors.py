@@ -7,6 +7,8 @@ defect.
 
 from __future__ import annotations
 
+from rules.model import ObjectKey
+
 
 class DataplaneError(Exception):
     """Any error below; the command line prints it in one line and exits with 1."""
@@ -17,16 +19,21 @@ class UnusableObjectError(DataplaneError):
 
     Attributes:
         where: the file (with the document's number) or the API path that it came from.
-        what: its kind and name, as far as they could be read.
+        kind: its kind, with the API's name if that is none of ours; empty if it is not known.
+        key: its name; None if that is not known.
         field: path of the wrong field, such as ``spec.ports[0].port``; empty for the whole object.
         reason: what is wrong with it.
     """
 
-    def __init__(self, *, where: str, what: str, field: str, reason: str) -> None:
+    def __init__(
+        self, *, where: str, kind: str = "", key: ObjectKey | None = None, field: str, reason: str
+    ) -> None:
         self.where = where
-        self.what = what
+        self.kind = kind
+        self.key = key
         self.field = field
         self.reason = reason
+        what = f"{kind} {key or ''}".rstrip()
         super().__init__(": ".join(part for part in (where, what, field, reason) if part))
 
 

@@ -13,7 +13,7 @@ from rules.model import ObjectKey
 
 _log = logging.getLogger(__name__)
 
-_SERVICE_PREFIX: Final = "Service "
+_SERVICE: Final = "Service"
 
 
 class ServiceEvent(NamedTuple):
@@ -70,12 +70,11 @@ def source_ranges_of_other_family(
 
 def unusable_field(error: UnusableObjectError) -> ServiceEvent | None:
     """A Service cannot be used; None if ``error`` is about anything else."""
-    namespace, slash, name = error.what.removeprefix(_SERVICE_PREFIX).partition("/")
-    if not error.what.startswith(_SERVICE_PREFIX) or not slash:
+    if error.kind != _SERVICE or error.key is None:
         return None
     field = f"{error.field}: " if error.field else ""
     return ServiceEvent(
-        ObjectKey(namespace, name),
+        error.key,
         "UnusableField",
         "Decode",
         f"{field}{error.reason}; this change has no effect on the node, which keeps to what it knew"

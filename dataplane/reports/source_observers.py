@@ -19,7 +19,7 @@ class CountingObserver:
 
     def skipped(self, error: UnusableObjectError) -> None:
         """See SourceObserver."""
-        self._metrics.object_skipped(error.what.partition(" ")[0])
+        self._metrics.object_skipped(error.kind)
         self._behind.skipped(error)
 
     def listed(self, what: str, count: int) -> None:

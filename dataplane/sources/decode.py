@@ -98,8 +98,7 @@ def _decode(
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         field, reason = "", f"not readable: {error}"
     key = identify(raw, namespaced=kind != "Node")
-    what = f"{kind} without a readable name" if key is None else f"{kind} {key}"
-    raise UnusableObjectError(where=where, what=what, field=field, reason=reason)
+    raise UnusableObjectError(where=where, kind=kind, key=key, field=field, reason=reason)
 
 
 def _parse(raw: RawObject, decoder: msgspec.json.Decoder[_Wire]) -> _Wire:

@@ -83,9 +83,7 @@ def _parse(name: str, data: bytes) -> list[Any]:
 
 def _unreadable(name: str, line: int | None, language: str, reason: str) -> UnusableObjectError:
     where = name if line is None else f"{name} (line {line})"
-    return UnusableObjectError(
-        where=where, what="", field="", reason=f"not valid {language}: {reason}"
-    )
+    return UnusableObjectError(where=where, field="", reason=f"not valid {language}: {reason}")
 
 
 def _flatten(place: str, content: object) -> Iterator[Document | UnusableObjectError]:
@@ -125,4 +123,4 @@ def _header(where: str, content: object) -> Document | UnusableObjectError:
 
 
 def _wrong(where: str, field: str, reason: str) -> UnusableObjectError:
-    return UnusableObjectError(where=where, what="", field=field, reason=reason)
+    return UnusableObjectError(where=where, field=field, reason=reason)

@@ -111,7 +111,7 @@ class ManifestSet:
             data = path.read_bytes()
         except OSError as error:
             raise UnusableObjectError(
-                where=str(path), what="", field="", reason=f"not readable: {error.strerror}"
+                where=str(path), field="", reason=f"not readable: {error.strerror}"
             ) from None
         digest = sha256(data).digest()
         known = self._contents.get(path)
@@ -189,7 +189,7 @@ def _other_kind(document: Document) -> UnusableObjectError:
     known = ", ".join(f"{kind.api_version} {name}" for name, kind in _KINDS.items())
     return UnusableObjectError(
         where=document.where,
-        what=f"{document.api_version} {document.kind}",
+        kind=f"{document.api_version} {document.kind}",
         field="",
         reason=f"not a kind that is used here; these are: {known}",
     )
@@ -198,7 +198,8 @@ def _other_kind(document: Document) -> UnusableObjectError:
 def _of_no_service(document: Document) -> UnusableObjectError:
     return UnusableObjectError(
         where=document.where,
-        what=f"{document.kind} {identify(document.content)}",
+        kind=document.kind,
+        key=identify(document.content),
         field="",
         reason="belongs to no Service here: it needs addressType IPv4 or IPv6, the label"
         " kubernetes.io/service-name, and no label that gives it to another proxy",
@@ -208,7 +209,8 @@ def _of_no_service(document: Document) -> UnusableObjectError:
 def _duplicate(found: _Found, winner: _Found) -> UnusableObjectError:
     return UnusableObjectError(
         where=found.where,
-        what=f"{found.identity.kind} {found.identity.key}",
+        kind=found.identity.kind,
+        key=found.identity.key,
         field="",
         reason=f"already defined in {winner.where}, which counts: remove one",
     )

@@ -62,6 +62,16 @@ def test_an_unusable_field() -> None:
     )
 
 
+def test_the_service_is_told_as_data() -> None:
+    """However odd its names are, they are not looked for in a text."""
+    error = UnusableObjectError(
+        where="/x", kind="Service", key=ObjectKey("a/b", "c d"), field="spec", reason="wrong"
+    )
+    event = unusable_field(error)
+    assert event is not None
+    assert event.service == ObjectKey("a/b", "c d")
+
+
 def test_no_event_for_other_objects() -> None:
     """A Node, or a Service whose name cannot be read, has nobody to be told."""
     node = objects.node()

@@ -12,14 +12,19 @@ from dataplane.reports.source_observers import CountingObserver, EventObserver
 from dataplane.sources.base import SourceObserver
 from rules.ir import Family
 from rules.model import ObjectKey
+from tests.builders import WEB
 from tests.unit.dataplane.clock import Clock
 from tests.unit.dataplane.sources.support import Witness
 
 BAD_SERVICE = UnusableObjectError(
-    where="/api/v1/services", what="Service default/web", field="spec.type", reason="unknown"
+    where="/api/v1/services", kind="Service", key=WEB, field="spec.type", reason="unknown"
 )
 BAD_SLICE = UnusableObjectError(
-    where="/x", what="EndpointSlice default/web-1", field="endpoints", reason="wrong"
+    where="/x",
+    kind="EndpointSlice",
+    key=ObjectKey("default", "web-1"),
+    field="endpoints",
+    reason="wrong",
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dataplane.errors import SourceError, UnusableObjectError
 from dataplane.sources.base import LoggingObserver
+from tests.builders import WEB
 
 
 def test_same_trouble_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -39,6 +40,6 @@ def test_only_defects_have_a_traceback(caplog: pytest.LogCaptureFixture) -> None
 
 def test_skipped_object_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """An object that is left out is an error in the log, in the error's own words."""
-    error = UnusableObjectError(where="a.yaml", what="Service default/web", field="f", reason="r")
+    error = UnusableObjectError(where="a.yaml", kind="Service", key=WEB, field="f", reason="r")
     LoggingObserver().skipped(error)
     assert caplog.messages == ["left out: a.yaml: Service default/web: f: r"]

@@ -199,8 +199,9 @@ def test_wrong_single_pod_cidr() -> None:
 )
 def test_text_that_is_no_object(text: bytes) -> None:
     """What is not even an object is refused as a whole, and has no identity."""
-    with pytest.raises(UnusableObjectError, match="without a readable name"):
+    with pytest.raises(UnusableObjectError, match="Service: ") as caught:
         decode_service(text, WHERE)
+    assert (caught.value.kind, caught.value.key) == ("Service", None)
     assert identify(text) is None
 
 
