@@ -55,6 +55,7 @@ class Agent:
         self._is_change_noted = False
         self._is_ready = False
         self._is_localnet_routed = not settings.options.localhost_node_ports
+        self._is_large: dict[Family, bool] = {}
         self._schedule = Schedule(settings.sync, monotonic())
 
     def note_change(self) -> None:
@@ -120,7 +121,14 @@ class Agent:
         for observer in self._observers:
             observer.started(family)
         try:
-            context = context_of(self._settings, picture.node, family, interface_addresses)
+            context = context_of(
+                self._settings,
+                picture,
+                family,
+                interface_addresses,
+                was_large=self._is_large.get(family, False),
+            )
+            self._is_large[family] = context.is_large
             report = self._syncs[family].sync(
                 picture.services, context, verify=reason is Reason.PERIOD
             )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
 from dataplane.node_ports import context_of
@@ -27,15 +27,19 @@ class Output(Enum):
 
 
 def desired_tables(
-    settings: Settings, picture: Picture, families: tuple[Family, ...]
+    settings: Settings,
+    picture: Picture,
+    families: tuple[Family, ...],
+    local_addresses: Callable[[], Iterable[str]] | None = None,
 ) -> Mapping[Family, Tables]:
     """The tables that the agent would program.
 
-    Node ports on restricted addresses are those of the Node object: a dry run has no interfaces.
+    Without ``local_addresses`` node ports are restricted to addresses of the Node object: a dry run
+    has no interfaces.
     """
-    node = picture.node
+    addresses = local_addresses or (lambda: picture.node.addresses)
     tables = {
-        family: build(picture.services, context_of(settings, node, family, lambda: node.addresses))
+        family: build(picture.services, context_of(settings, picture, family, addresses))
         for family in families
     }
     for family_tables in tables.values():

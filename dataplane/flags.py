@@ -21,6 +21,7 @@ from dataplane.config.remarks import remarks_on
 from dataplane.config.settings import settings_of
 from dataplane.config.types import KubeProxyConfiguration
 from dataplane.settings import Settings
+from rules.cluster_size import LargeClusterMode
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -53,6 +54,14 @@ _OWN_FLAGS: Final[tuple[Decorator, ...]] = (
         "  [default: false]",
         **SWITCH,
     ),
+    click.option(
+        "--large-cluster-mode",
+        type=click.Choice([mode.value for mode in LargeClusterMode]),
+        default=LargeClusterMode.AUTO.value,
+        show_default=True,
+        help="Whether to program smaller tables, without comments and without chains for endpoints"
+        " of other nodes; auto does so from 1,001 endpoints on.",
+    ),
 )
 
 
@@ -64,6 +73,7 @@ class Flags:
     config_file: Path | None = None
     master: str = ""
     strict_source_ranges: bool = False
+    large_cluster_mode: LargeClusterMode = LargeClusterMode.AUTO
     fields: Mapping[str, object]
     """Values in document form by the path of their field, such as ``iptables.syncPeriod``."""
 
@@ -99,7 +109,11 @@ def decode_settings(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
     return replace(
         settings,
         source=replace(settings.source, manifests=flags.manifests, master=flags.master),
-        options=replace(settings.options, strict_source_ranges=flags.strict_source_ranges),
+        options=replace(
+            settings.options,
+            strict_source_ranges=flags.strict_source_ranges,
+            large_cluster_mode=flags.large_cluster_mode,
+        ),
         remarks=tuple(remarks),
     )
 
@@ -145,6 +159,7 @@ def _take_flags(values: dict[str, Any]) -> Flags:
         config_file=values.pop("config_file"),
         master=values.pop("master"),
         strict_source_ranges=values.pop("strict_source_ranges"),
+        large_cluster_mode=LargeClusterMode(values.pop("large_cluster_mode")),
         fields=dict(_take_fields(values)),
     )
 

@@ -14,6 +14,7 @@ from dataplane.config.errors import ConfigError
 from dataplane.config.field_flags import FIELD_FLAGS
 from dataplane.flags import Flags, decode_settings, settings_flags
 from dataplane.settings import Settings
+from rules.cluster_size import LargeClusterMode
 from rules.context import DetectLocalMode
 
 HEADER = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
@@ -76,8 +77,10 @@ def test_values_are_decoded() -> None:
         "--nodeport-addresses=192.168.0.0/24, 127.0.0.0/8",
         "--nodeport-addresses=fd00::/64",
         "--strict-source-ranges",
+        "--large-cluster-mode=never",
     )
 
+    assert settings.options.large_cluster_mode is LargeClusterMode.NEVER
     assert settings.sync.sync_period_seconds == 90
     assert settings.sync.min_sync_period_seconds == 0.25
     assert settings.options.cluster_cidrs == ("10.244.0.0/16", "fd00::/56")
@@ -208,6 +211,6 @@ def test_every_flag_has_help() -> None:
     command = click.command()(settings_flags(lambda **_: None))
     options = [option for option in command.params if isinstance(option, click.Option)]
 
-    assert len(options) == len(FIELD_FLAGS) + 4
+    assert len(options) == len(FIELD_FLAGS) + 5
     assert [option.name for option in options if not option.help] == []
     assert CliRunner().invoke(command, ["--help"]).exit_code == 0

@@ -30,9 +30,12 @@ def test_a_pod_elsewhere_is_translated_where_it_is_chosen(plan: AddressPlan) -> 
 
     chain = sep(plan, plan.local_pod)
     assert rules.service_chains() == {SVC, chain}
-    assert rules.nat(SVC) == [
+    masquerade = (
         f"! -s {plan.cluster_cidr} -d {plan.host(plan.cluster_ip)} -p tcp "
-        + "-m tcp --dport 80 -j KUBE-MARK-MASQ",
+        "-m tcp --dport 80 -j KUBE-MARK-MASQ"
+    )
+    assert rules.nat(SVC) == [
+        masquerade,
         f"{ONE_HALF} -j {chain}",
         f"-p tcp -j DNAT --to-destination {plan.endpoint(plan.remote_pod)}",
     ]
