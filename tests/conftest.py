@@ -43,6 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what to run in place of the installed command, with the same arguments",
     )
     scenarios.addoption(
+        "--kind",
+        default="",
+        metavar="IMAGE",
+        help="play on the kind cluster that KUBECONFIG names, with pods of our image: "
+        "hack/kind/e2e.sh does so",
+    )
+    scenarios.addoption(
         "--evidence",
         default="build/e2e",
         metavar="FOLDER",

@@ -14,6 +14,8 @@ shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 
 readonly CLUSTER=kube-dataplane-e2e
+# A container outside of the cluster that the scenarios start.
+readonly CLIENT=kube-dataplane-e2e-client
 # No registry has this name, so an image that was not loaded is not looked for elsewhere either.
 readonly IMAGE=localhost/kube-dataplane:kind-e2e
 readonly RESULTS=${KIND_RESULTS:-build/kind-e2e}
@@ -65,6 +67,12 @@ await_health() {
   kubectl "${SYSTEM[@]}" rollout status deployment/coredns --timeout "$WAIT"
 }
 
+run_scenarios() {
+  log "running the scenarios"
+  .venv/bin/pytest -v -m cluster --timeout 300 tests/e2e/test_scenarios.py --kind "$IMAGE" \
+    --evidence "$RESULTS" --junit-xml "$RESULTS/results.xml" "$@"
+}
+
 # What tells why a run failed. Nothing of it may keep the cluster from being removed.
 keep_evidence() {
   local node nodes tool
@@ -86,7 +94,8 @@ clean_up() {
   trap '' INT TERM
   trap - EXIT
   [ "$code" -eq 0 ] || keep_evidence
-  log "removing the cluster and the image"
+  log "removing the client, the cluster and the image"
+  docker rm --force "$CLIENT" >/dev/null 2>&1 || true
   if ! kind delete cluster --name "$CLUSTER"; then
     log "error: the cluster is left; remove it with: kind delete cluster --name $CLUSTER"
     code=1
@@ -110,3 +119,4 @@ docker build --file hack/Dockerfile --tag "$IMAGE" .
 create_cluster
 install_agent
 await_health
+run_scenarios "$@"

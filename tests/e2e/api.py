@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic import DynamicClient
 from urllib3.exceptions import HTTPError
 
-from lab import Host
+from lab.place import Place
 from tests.e2e.errors import ApiRefusedError
 from tests.e2e.schema import Manifest
 
@@ -26,7 +26,7 @@ _NOT_FOUND: Final = 404
 class Api:
     """Creates, changes, reads and deletes objects of any kind."""
 
-    def __init__(self, machine: Host, kubeconfig: Path, discovered: Path) -> None:
+    def __init__(self, machine: Place, kubeconfig: Path, discovered: Path) -> None:
         """Ask from ``machine``, which reaches the API server; remember its kinds in a file."""
         self._machine = machine
         with machine.entered():

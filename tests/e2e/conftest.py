@@ -12,7 +12,10 @@ import pytest
 
 from tests.cluster.programs import programs_folder
 from tests.cluster.proxies import INSTALLED
+from tests.e2e.backend import Backend
 from tests.e2e.cluster import Cluster, running_cluster
+from tests.e2e.kind.cluster import kind_cluster
+from tests.e2e.kind.selection import why_not
 from tests.e2e.loading import load_folder
 from tests.e2e.schema import Program
 
@@ -23,10 +26,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each scenario that the program of this run is held to."""
     if "scenario" in metafunc.fixturenames:
         program = Program(metafunc.config.getoption("--proxy"))
+        is_on_kind = bool(metafunc.config.getoption("--kind"))
         scenarios = [
-            one for one in load_folder(_HERE / "scenarios") if program not in one.differences
+            one
+            for one in load_folder(_HERE / "scenarios")
+            if program not in one.differences and not (is_on_kind and why_not(one))
         ]
         metafunc.parametrize("scenario", scenarios, ids=lambda one: one.name)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Name the scenarios that cannot be played on kind, and why not."""
+    if not config.getoption("--kind"):
+        return []
+    reasons = {one.name: why_not(one) for one in load_folder(_HERE / "scenarios")}
+    return [f"not on kind: {name}: {reason}" for name, reason in reasons.items() if reason]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,6 +62,20 @@ def cluster(pytestconfig: pytest.Config, program: Program) -> Iterator[Cluster]:
     agent = shlex.split(pytestconfig.getoption("--agent"))
     with running_cluster(programs_folder(), program, agent or INSTALLED) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Backend]:
+    """The cluster that scenarios are played on."""
+    image = request.config.getoption("--kind")
+    if image:
+        with kind_cluster(image, tmp_path_factory.mktemp("kind")) as backend:
+            yield backend
+    else:
+        # Only here: it takes programs and root, which a kind cluster does without.
+        yield request.getfixturevalue("cluster")
 
 
 @pytest.fixture

@@ -20,6 +20,10 @@ class ApiRefusedError(StepFailedError):
     """The API server did not do what it was asked to."""
 
 
+class NotOfferedError(StepFailedError):
+    """The cluster cannot do what a step says, which the scenario does not require."""
+
+
 class ProxyEndedError(StepFailedError):
     """The program that serves a node ended by itself."""
 

@@ -15,7 +15,7 @@ from tests.e2e.plan import NODES, NodePlan
 from tests.e2e.schema import Manifest, Pod
 
 _NODES: Final = {node.name: node for node in NODES}
-_FOREVER_SECONDS: Final = 3600
+FOREVER_SECONDS: Final = 3600
 """How long a terminating pod may take: no kubelet ends it."""
 
 
@@ -52,7 +52,7 @@ class ScenarioPods:
         placed = self._place(pod)
         self._placed[pod.name] = placed
         status = _status(placed, is_ready=pod.ready)
-        self._api.apply(_manifest(pod) | {"status": status}, self._namespace)
+        self._api.apply(manifest(pod) | {"status": status}, self._namespace)
         if pod.terminating:
             self._terminate(pod.name)
 
@@ -88,10 +88,11 @@ class ScenarioPods:
         return PlacedPod(node, machine.host, machine.address, machine)
 
     def _terminate(self, name: str) -> None:
-        self._api.delete("v1", "Pod", name, self._namespace, grace_seconds=_FOREVER_SECONDS)
+        self._api.delete("v1", "Pod", name, self._namespace, grace_seconds=FOREVER_SECONDS)
 
 
-def _manifest(pod: Pod) -> Manifest:
+def manifest(pod: Pod) -> Manifest:
+    """What a pod is, before anybody has placed it."""
     ports = [
         {"name": name + suffix, "containerPort": port, "protocol": protocol}
         for name, port in pod.ports.items()

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from lab import wait_until
+from tests.e2e.kind.machines import CLIENT_CONTAINER
 from tests.shipping.kind_desk import INTERNAL_SERVER, PROGRAMS, KindDesk
 from tests.shipping.places import HACK, REPOSITORY
 
@@ -20,6 +21,7 @@ _KIND: Final = HACK / "kind"
 _CLUSTER: Final = "kube-dataplane-e2e"
 _IMAGE: Final = "localhost/kube-dataplane:kind-e2e"
 _DELETE: Final = f"kind delete cluster --name {_CLUSTER}"
+_REMOVE_CLIENT: Final = f"docker rm --force {CLIENT_CONTAINER}"
 _REMOVE_IMAGE: Final = f"docker image rm --force {_IMAGE}"
 _STEPS: Final = (
     f"docker build --file hack/Dockerfile --tag {_IMAGE}",
@@ -51,12 +53,13 @@ def test_the_steps_of_a_run(desk: KindDesk) -> None:
 
     assert code == 0, said
     assert _in_order(desk.calls) == list(_STEPS)
-    assert desk.calls[-2:] == [_DELETE, _REMOVE_IMAGE]
+    assert desk.calls[-3:] == [_REMOVE_CLIENT, _DELETE, _REMOVE_IMAGE]
     assert not desk.leftovers
 
 
 def test_what_is_applied_fits_the_cluster(desk: KindDesk) -> None:
     """The manifest has the image that was loaded, and the server that kind names for the nodes."""
+    desk.fail("kubectl wait")
     desk.run(*_COLLECT_ONLY)
 
     objects = {one["kind"]: one for one in yaml.safe_load_all(desk.applied)}
@@ -75,7 +78,7 @@ def test_a_step_that_fails(desk: KindDesk, step: str) -> None:
 
     assert code != 0
     assert _in_order(desk.calls) == list(_STEPS[: _STEPS.index(step) + 1])
-    assert desk.calls[-2:] == [_DELETE, _REMOVE_IMAGE]
+    assert desk.calls[-3:] == [_REMOVE_CLIENT, _DELETE, _REMOVE_IMAGE]
     assert not desk.leftovers
 
 
@@ -107,7 +110,16 @@ def test_evidence_that_cannot_be_had(desk: KindDesk, failing: str) -> None:
     code, _ = desk.run(*_COLLECT_ONLY)
 
     assert code != 0
-    assert desk.calls[-2:] == [_DELETE, _REMOVE_IMAGE]
+    assert desk.calls[-3:] == [_REMOVE_CLIENT, _DELETE, _REMOVE_IMAGE]
+
+
+def test_scenarios_that_fail(desk: KindDesk) -> None:
+    """The exit code of the scenarios is that of the run, after all is removed."""
+    code, said = desk.run("-k", "no_scenario_has_this_name")
+
+    assert code == pytest.ExitCode.NO_TESTS_COLLECTED, said
+    assert _in_order(desk.calls) == list(_STEPS)
+    assert desk.calls[-3:] == [_REMOVE_CLIENT, _DELETE, _REMOVE_IMAGE]
 
 
 def test_a_cluster_that_cannot_be_removed(desk: KindDesk) -> None:
@@ -137,7 +149,7 @@ def test_a_run_that_is_interrupted(desk: KindDesk, number: signal.Signals) -> No
     assert process.returncode == 128 + number
     assert calls_meanwhile[-1].startswith(creation)
     assert _in_order(desk.calls) == list(_STEPS[:2])
-    assert desk.calls[-2:] == [_DELETE, _REMOVE_IMAGE]
+    assert desk.calls[-3:] == [_REMOVE_CLIENT, _DELETE, _REMOVE_IMAGE]
 
 
 @pytest.mark.parametrize("missing", [(name,) for name in PROGRAMS])
@@ -181,6 +193,7 @@ def test_a_cluster_of_that_name(desk: KindDesk) -> None:
 
 def test_another_image_of_the_nodes(desk: KindDesk) -> None:
     """``KIND_NODE_IMAGE`` is what the nodes are made of."""
+    desk.fail("kubectl wait")
     desk.run(*_COLLECT_ONLY, KIND_NODE_IMAGE="example/node:1")
 
     (creation,) = [call for call in desk.calls if call.startswith("kind create")]
