@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable
+from contextlib import ExitStack
 from threading import Thread
 from typing import cast
 
@@ -29,9 +30,13 @@ class EchoServers:
 
     def listen(self, host: Place, port: int, addresses: Iterable[str]) -> None:
         """Answer as ``host.name`` on each of ``addresses``; works when this returns."""
-        with host.entered():
-            streams = [_bound(socket.SOCK_STREAM, address, port) for address in addresses]
-            datagrams = [_bound(socket.SOCK_DGRAM, address, port) for address in addresses]
+        chosen = tuple(addresses)
+        with host.entered(), ExitStack() as if_one_fails:
+            streams, datagrams = (
+                [if_one_fails.enter_context(_bound(kind, address, port)) for address in chosen]
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+            )
+            if_one_fails.pop_all()
         start = self._start(host.name, streams, datagrams)
         asyncio.run_coroutine_threadsafe(start, self._running_loop()).result()
 
@@ -113,8 +118,10 @@ class _DatagramEcho(_Echo, asyncio.DatagramProtocol):
 
 def _bound(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    bound = socket.socket(family, kind)
-    bound.settimeout(0)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((address, port))
+    with ExitStack() as if_it_fails:
+        bound = if_it_fails.enter_context(socket.socket(family, kind))
+        bound.settimeout(0)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((address, port))
+        if_it_fails.pop_all()
     return bound

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -128,6 +129,20 @@ def test_a_connection_is_answered_line_by_line(pair: Pair) -> None:
 
     assert len(answers) == 1
     assert answers.pop().startswith("server 10.9.0.1 ")
+
+
+def test_a_server_that_cannot_be_started_leaves_nothing_open(pair: Pair) -> None:
+    """If one of its ports is taken, the sockets that it had by then are closed."""
+    lab, _, server = pair
+    with server.entered():
+        rival = socket.socket(type=socket.SOCK_DGRAM)
+        rival.bind(("10.9.0.2", 81))
+    with rival:
+        before = set(Path("/proc/self/fd").iterdir())
+        # What is caught keeps alive whatever only the garbage collector would close.
+        with pytest.raises(OSError, match="Address already in use") as caught:
+            lab.serve(server, 81, addresses=["10.9.0.2"])
+        assert set(Path("/proc/self/fd").iterdir()) <= before, caught
 
 
 def test_programs_and_settings_stay_inside(pair: Pair) -> None:
