@@ -76,7 +76,13 @@ def set_conntrack(settings: ConntrackSettings, cores: int, *, root: Path = _ROOT
             _set(root / f"{_CONNTRACK}{name}", value, otherwise=otherwise)
     if maximum:
         buckets = maximum // _ENTRIES_PER_BUCKET
-        _set(root / _HASH_SIZE, buckets, otherwise=otherwise, only_raise=True)
+        # It may lie outside of what a container sees, and is only about speed.
+        _set(
+            *(root / _HASH_SIZE, buckets),
+            otherwise="lookups in a full table take longer",
+            expected=FileNotFoundError,
+            only_raise=True,
+        )
 
 
 def set_oom_score(adjustment: int, *, root: Path = _ROOT) -> None:
@@ -86,17 +92,31 @@ def set_oom_score(adjustment: int, *, root: Path = _ROOT) -> None:
         adjustment,
         otherwise="this process may be ended when memory is short; to lower its score, give it "
         "the privilege SYS_RESOURCE",
+        # As in any pod that has no more privileges than rules need.
+        expected=PermissionError,
     )
 
 
-def _set(path: Path, value: int, *, otherwise: str, only_raise: bool = False) -> None:
-    """Write ``value`` unless it is there already; if that fails, warn of what happens otherwise."""
+def _set(
+    path: Path,
+    value: int,
+    *,
+    otherwise: str,
+    expected: type[OSError] | None = None,
+    only_raise: bool = False,
+) -> None:
+    """Write ``value`` unless it is there already; if that fails, warn of what happens otherwise.
+
+    A failure that is ``expected`` is told, but needs nobody's attention.
+    """
     try:
         present = int(path.read_text())
         if present == value or (only_raise and present > value):
             return
         path.write_text(str(value))
     except OSError as error:
-        _log.warning("cannot set %s to %d: %s; %s", path, value, error.strerror, otherwise)
+        is_expected = expected is not None and isinstance(error, expected)
+        level = logging.INFO if is_expected else logging.WARNING
+        _log.log(level, "cannot set %s to %d: %s; %s", path, value, error.strerror, otherwise)
     else:
         _log.info("set %s from %d to %d", path, present, value)

@@ -140,6 +140,29 @@ def test_what_cannot_be_set_is_a_warning(root: Path, caplog: pytest.LogCaptureFi
     assert (root / _NETFILTER / "nf_conntrack_udp_timeout_stream").read_text() == "251"
 
 
+def test_a_pod_s_lack_of_privileges_is_no_warning(
+    root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The score and the buckets each get one line that only those see who look for it."""
+
+    def refuse(_path: Path, _text: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    (root / _HASH_SIZE).unlink()
+    set_conntrack(ConntrackSettings(max_per_core=32_768), 2, root=root)
+    # Root may write whatever the file's mode is.
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with caplog.at_level(logging.INFO):
+        caplog.clear()
+        set_conntrack(ConntrackSettings(max_per_core=32_768), 2, root=root)
+        set_oom_score(-999, root=root)
+
+    hash_size, score = caplog.records
+    assert {hash_size.levelno, score.levelno} == {logging.INFO}
+    assert f"cannot set {root / _HASH_SIZE} to 16384: No such file" in hash_size.message
+    assert "give it the privilege SYS_RESOURCE" in score.message
+
+
 @pytest.mark.parametrize(("text", "expected"), [("0\n", False), ("1\n", True)])
 def test_whether_tcp_is_liberal(root: Path, text: str, *, expected: bool) -> None:
     """The kernel's own setting decides."""
