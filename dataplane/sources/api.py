@@ -7,6 +7,7 @@ model classes are not used: they take far too long to fill.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -142,6 +143,12 @@ class ApiServer:
                 self._connection = None
 
     def _connect(self) -> _Connection:
+        if self._kubeconfig is not None and os.pathsep in str(self._kubeconfig):
+            raise SourceError(
+                f"{self._kubeconfig}: the path of a kubeconfig must not have {os.pathsep!r} in it, "
+                "which the kubernetes package takes for the end of one path and the beginning of "
+                "another; rename the file or its folder"
+            )
         # Takes half a second to import, and work on manifests does not need it.
         from kubernetes import client, config  # noqa: PLC0415 - see above
 

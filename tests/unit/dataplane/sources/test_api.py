@@ -58,6 +58,14 @@ def test_missing_kubeconfig(tmp_path: Path) -> None:
         ApiServer(tmp_path / "none")
 
 
+def test_kubeconfig_with_a_colon_in_its_path(server: FakeApiServer, tmp_path: Path) -> None:
+    """The error says what is wrong with the path, not that half of it leads nowhere."""
+    folder = tmp_path / "10:30"
+    folder.mkdir()
+    with pytest.raises(SourceError, match=f"{folder}/.+ must not have ':' in it.+; rename"):
+        ApiServer(server.kubeconfig(folder))
+
+
 def test_no_configuration_outside_of_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a kubeconfig, outside of a pod, the error says what to give."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
