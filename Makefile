@@ -54,12 +54,12 @@ tools: ## build the programs of Kubernetes and MetalLB that e2e runs, once: many
 cluster-test: machine tools ## run the agent in a real cluster and next to kube-proxy (root)
 	$(bin)/pytest -m cluster tests/cluster
 
-kind-e2e: setup ## install the agent in a kind cluster of its own, and remove it again (Docker, kind)
-	hack/kind/e2e.sh
-
 e2e: machine tools ## run the scenarios on a cluster; PROXY=kube-proxy, K=expression (root)
 	$(bin)/pytest -v -m cluster tests/e2e --proxy=$(or $(PROXY),dataplane) \
 	  --junit-xml=build/e2e/$(or $(PROXY),dataplane).xml -k '$(K)'
+
+kind-e2e: setup ## run the scenarios on a kind cluster of its own; K=expression (Docker, kind)
+	hack/kind/e2e.sh -k '$(K)'
 
 bench: setup ## measure speed side by side with iptables-legacy-restore (root)
 	$(run) -m bench
