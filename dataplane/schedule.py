@@ -13,6 +13,7 @@ from dataplane.settings import SyncSettings
 
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LONGEST_RETRY_SECONDS: Final = 4.0
+"""A node must follow the cluster again within 5 seconds of the end of whatever made syncs fail."""
 _FIRST_RECHECK_SECONDS: Final = 1.0
 """After a repair: whoever changed our rules may do so again, or may just now have been doing it.
 
