@@ -10,6 +10,7 @@ from functools import singledispatch
 from tests.cluster.questions import Questioner
 from tests.e2e import expecting, schema
 from tests.e2e.asking import questions_of
+from tests.e2e.references import numbered
 from tests.e2e.stage import Stage
 from tests.kernel.node import PROGRAMS
 
@@ -22,9 +23,10 @@ def perform(step: schema.Step, stage: Stage) -> None:
 
 @perform.register
 def _(step: schema.Apply, stage: Stage) -> None:
-    for manifest in step.objects:
-        stage.nodes_are_changed |= manifest.get("kind") == "Node"
-        stage.cluster.api.apply(stage.resolved(manifest), stage.namespace)
+    stage.nodes_are_changed |= any(one.get("kind") == "Node" for one in step.objects)
+    for number in range(1, step.times + 1):
+        for manifest in numbered(step.objects, number):
+            stage.cluster.api.apply(stage.resolved(manifest), stage.namespace)
 
 
 @perform.register
@@ -37,7 +39,9 @@ def _(step: schema.Patch, stage: Stage) -> None:
 @perform.register
 def _(step: schema.Delete, stage: Stage) -> None:
     stage.nodes_are_changed |= step.kind == "Node"
-    stage.cluster.api.delete(step.api_version, step.kind, step.name, stage.namespace)
+    for number in range(1, step.times + 1):
+        name = numbered(step.name, number)
+        stage.cluster.api.delete(step.api_version, step.kind, name, stage.namespace)
 
 
 @perform.register

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from lab.plan import CLIENT, OTHER_CLIENT, DualStack
 from rules.ir import Family
@@ -16,6 +16,22 @@ from tests.e2e.schema import Manifest
 _REFERENCE: Final = re.compile(r"<(?P<what>[a-z0-9/-]+)(?:\.(?P<field>[a-z0-9.-]+))?>")
 _CLIENTS: Final = {"client": CLIENT, "other-client": OTHER_CLIENT}
 _FAMILY_OF_FIELD: Final = {"ipv4": Family.IPV4, "ipv6": Family.IPV6}
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401 - YAML
+    """A value of the file, with all texts in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: with_texts(part, change) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_texts(part, change) for part in value]
+    return value
+
+
+def numbered(value: Any, number: int) -> Any:  # noqa: ANN401 - YAML
+    """One of several like values: ``<number>`` tells them apart."""
+    return with_texts(value, lambda text: text.replace("<number>", str(number)))
 
 
 class References:

@@ -108,6 +108,8 @@ class Apply(Step, frozen=True, kw_only=True):
     """Create or change objects, with the status that they carry."""
 
     objects: Annotated[tuple[Manifest, ...], Meta(min_length=1)]
+    times: Count = 1
+    """Do so for this many of each; ``<number>`` tells them apart."""
 
 
 class Patch(Step, frozen=True, kw_only=True):
@@ -125,6 +127,8 @@ class Delete(Step, frozen=True, kw_only=True):
     kind: str
     name: str
     api_version: str = "v1"
+    times: Count = 1
+    """As for ``apply``."""
 
 
 class Pods(Step, frozen=True, kw_only=True):

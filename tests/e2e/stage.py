@@ -12,7 +12,7 @@ from tests.cluster.questions import Questioner
 from tests.e2e.backend import Backend, Conversing, Pods
 from tests.e2e.errors import UnknownNameError
 from tests.e2e.question import Question
-from tests.e2e.references import References
+from tests.e2e.references import References, with_texts
 from tests.e2e.schema import Differences, Expectation, Manifest, Names, as_tuple
 
 
@@ -37,19 +37,13 @@ class Stage:
 
     def resolved(self, value: Any, family: Family = Family.IPV4) -> Any:  # noqa: ANN401 - YAML
         """A value of the file, with all references in it replaced."""
-        if isinstance(value, str):
-            references = References(
-                self.namespace,
-                lambda name: self.cluster.nodes[self.node(name)].address,
-                lambda name: self.pods[name].address,
-                self._service,
-            )
-            return references.resolve(value, family)
-        if isinstance(value, dict):
-            return {key: self.resolved(part, family) for key, part in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.resolved(part, family) for part in value]
-        return value
+        references = References(
+            self.namespace,
+            lambda name: self.cluster.nodes[self.node(name)].address,
+            lambda name: self.pods[name].address,
+            self._service,
+        )
+        return with_texts(value, lambda text: references.resolve(text, family))
 
     def nodes(self, names: Names) -> tuple[str, ...]:
         """The nodes of these names; all if there are none."""

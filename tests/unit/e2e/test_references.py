@@ -10,7 +10,7 @@ import pytest
 from lab.plan import DualStack
 from rules.ir import Family
 from tests.e2e.errors import UnknownNameError
-from tests.e2e.references import References
+from tests.e2e.references import References, numbered
 
 _SERVICE: Final[dict[str, Any]] = {
     "metadata": {"name": "web"},
@@ -68,6 +68,13 @@ def test_a_reference_to_nothing(references: References, text: str) -> None:
     """It is refused by an error that tells what there is, or what is missing."""
     with pytest.raises(UnknownNameError, match=r"there are|has no"):
         references.resolve(text, Family.IPV4)
+
+
+def test_numbers_tell_like_values_apart() -> None:
+    """All texts of a value get the number, whatever holds them."""
+    value = {"name": "web-<number>", "ports": ({"name": "p<number>", "port": 80},)}
+
+    assert numbered(value, 7) == {"name": "web-7", "ports": [{"name": "p7", "port": 80}]}
 
 
 def test_an_address_that_is_not_there_yet(references: References) -> None:
