@@ -16,10 +16,17 @@ from tests.e2e.backend import Backend
 from tests.e2e.cluster import Cluster, running_cluster
 from tests.e2e.kind.cluster import kind_cluster
 from tests.e2e.kind.selection import why_not
-from tests.e2e.loading import load_folder
-from tests.e2e.schema import Program
+from tests.e2e.loading import ScenarioError, load_folder
+from tests.e2e.schema import Program, Scenario
 
 _HERE: Final = Path(__file__).parent
+
+
+def _scenarios() -> tuple[Scenario, ...]:
+    try:
+        return load_folder(_HERE / "scenarios")
+    except ScenarioError as error:
+        raise pytest.Collector.CollectError(str(error)) from error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -29,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         is_on_kind = bool(metafunc.config.getoption("--kind"))
         scenarios = [
             one
-            for one in load_folder(_HERE / "scenarios")
+            for one in _scenarios()
             if program not in one.differences and not (is_on_kind and why_not(one))
         ]
         metafunc.parametrize("scenario", scenarios, ids=lambda one: one.name)
@@ -39,7 +46,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Name the scenarios that cannot be played on kind, and why not."""
     if not config.getoption("--kind"):
         return []
-    reasons = {one.name: why_not(one) for one in load_folder(_HERE / "scenarios")}
+    reasons = {one.name: why_not(one) for one in _scenarios()}
     return [f"not on kind: {name}: {reason}" for name, reason in reasons.items() if reason]
 
 
