@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dataplane.errors import SourceError
 from dataplane.settings import SourceSettings
@@ -12,11 +13,21 @@ from dataplane.sources.base import LoggingObserver, Source, SourceObserver
 from dataplane.sources.manifests import ManifestSource, load_manifests
 from dataplane.state import ClusterState, Picture, StateSink
 
+if TYPE_CHECKING:
+    from dataplane.sources.api import ApiRequest
+
 _PATIENCE_SECONDS: Final = 60.0
 
 
-def open_source(settings: SourceSettings, sink: StateSink, observer: SourceObserver) -> Source:
+def open_source(
+    settings: SourceSettings,
+    sink: StateSink,
+    observer: SourceObserver,
+    on_request: Callable[[ApiRequest], None] = lambda _: None,
+) -> Source:
     """The source that delivers to ``sink`` what ``settings`` point to; not started yet.
+
+    ``on_request`` is told of each request to an API server.
 
     Raises:
         SourceError: the cluster's configuration cannot be used.
@@ -27,7 +38,7 @@ def open_source(settings: SourceSettings, sink: StateSink, observer: SourceObser
     from dataplane.sources.api import ApiServer  # noqa: PLC0415
     from dataplane.sources.cluster import ClusterSource  # noqa: PLC0415
 
-    server = ApiServer(settings.kubeconfig, settings.master)
+    server = ApiServer(settings.kubeconfig, settings.master, on_request)
     return ClusterSource(server, settings.node_name, sink, observer)
 
 

@@ -87,7 +87,7 @@ class _Composition:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: agent.stop())
         observer = self._source_observer()
-        self._start(open_source(settings.source, state, observer))
+        self._start(open_source(settings.source, state, observer, self._metrics.api_requested))
         if settings.node_port_addresses:
             # Imported here: it loads pyroute2, which takes a third of a second.
             from dataplane.sources.interface_addresses import (  # noqa: PLC0415
@@ -164,7 +164,8 @@ class _Composition:
         if source.manifests:
             return LoggingRecorder()
         recorder = ClusterEventRecorder(
-            ApiServer(source.kubeconfig, source.master), source.node_name
+            ApiServer(source.kubeconfig, source.master, self._metrics.api_requested),
+            source.node_name,
         )
         self._start(recorder)
         return recorder

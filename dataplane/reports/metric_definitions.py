@@ -9,6 +9,8 @@ interface: changing a name, a label or a bucket breaks somebody's alert.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from platform import python_version
 from threading import Lock
 from typing import Final
 
@@ -108,6 +110,25 @@ class ChangeMetrics:
         )
 
 
+class ClientMetrics:
+    """client-go's metrics of requests to the API server, which kube-proxy shows as well."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "rest_client_requests_total",
+            "Requests to the API server",
+            ("code", "method", "host"),
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "rest_client_request_duration_seconds",
+            "Time until requests are answered, watches aside",
+            ("verb", "host"),
+            buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0),
+            registry=registry,
+        )
+
+
 class HealthMetrics:
     """kube-proxy's metrics of questions about health."""
 
@@ -137,6 +158,8 @@ class OwnMetrics:
                 f"dataplane_{name}", text, labels, buckets=_DOUBLING, registry=registry
             )
 
+        build = shown("build_info", "Always 1; which version this is", "version", "python_version")
+        build.labels(version("kube-dataplane"), python_version()).set(1)
         self.phases = timed(
             "sync_phase_duration_seconds", "Duration of the parts of syncs", _FAMILY, "phase"
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
@@ -20,6 +20,7 @@ from dataplane.reports.exposition import metrics_text
 from dataplane.reports.family_names import FAMILY_NAMES
 from dataplane.reports.metric_definitions import (
     ChangeMetrics,
+    ClientMetrics,
     HealthMetrics,
     OwnMetrics,
     SourceAges,
@@ -27,7 +28,13 @@ from dataplane.reports.metric_definitions import (
 )
 from rules.ir import Family, TableName
 
+if TYPE_CHECKING:
+    # At run time it would load the API client, which work on manifests does not need.
+    from dataplane.sources.api import ApiRequest
+
 _OTHER: Final = "other"
+_NO_ANSWER: Final = "<error>"
+"""What client-go puts in place of a code."""
 _KINDS: Final = frozenset({"Service", "EndpointSlice", "Node"})
 _FAILURES: Final = (
     (LockTimeoutError, "lock_timeout"),
@@ -62,6 +69,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self._sync = SyncMetrics(registry)
         self._changes = ChangeMetrics(registry)
+        self._client = ClientMetrics(registry)
         self._health = HealthMetrics(registry)
         self._own = OwnMetrics(registry)
         self._sources = SourceAges(monotonic)
@@ -159,6 +167,13 @@ class Metrics:
         """A sync takes all changes so far into account."""
         self._changes.services_pending.set(0)
         self._changes.endpoints_pending.set(0)
+
+    def api_requested(self, request: ApiRequest) -> None:
+        """The API server was asked something, and answered or not."""
+        method, host, code, seconds = request
+        self._client.requests.labels(code or _NO_ANSWER, method, host).inc()
+        if seconds is not None:
+            self._client.duration.labels(method, host).observe(seconds)
 
     def healthz_answered(self, code: int) -> None:
         """Somebody asked for /healthz."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import urllib3
@@ -54,8 +56,21 @@ class Status(msgspec.Struct):
     message: str = ""
 
 
+class ApiRequest(NamedTuple):
+    """A request that was answered, or that failed."""
+
+    method: str
+    host: str
+    """Name or address of the server, and its port."""
+    code: int | None
+    """HTTP's code of the answer; None if there was none."""
+    seconds: float | None
+    """Until the answer began; None for a watch, whose answer begins when something changes."""
+
+
 class _Connection(NamedTuple):
     base_url: str
+    host: str
     configuration: Configuration
     pool: urllib3.PoolManager
 
@@ -63,16 +78,22 @@ class _Connection(NamedTuple):
 class ApiServer:
     """An API server. All methods may be called from any thread."""
 
-    def __init__(self, kubeconfig: Path | None, master: str = "") -> None:
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        master: str = "",
+        on_request: Callable[[ApiRequest], None] = lambda _: None,
+    ) -> None:
         """Use ``kubeconfig``; without it and without ``master``, the configuration of a pod.
 
-        ``master`` overrides the server's URL.
+        ``master`` overrides the server's URL. ``on_request`` is told of each request.
 
         Raises:
             SourceError: the configuration cannot be used.
         """
         self._kubeconfig = kubeconfig
         self._master = master
+        self._on_request = on_request
         self._lock = Lock()
         self._connection: _Connection | None = self._connect()
 
@@ -85,7 +106,7 @@ class ApiServer:
             RequestFailedError: there is none, or nothing comes for ``read_seconds``.
             RelistNeededError: the version or page that is asked for is gone.
         """
-        return self._request("GET", path, urlencode(query), None, read_seconds)
+        return self._request("GET", path, query, None, read_seconds)
 
     def post(self, path: str, content: object, *, read_seconds: float) -> None:
         """Create an object: ``content`` as JSON.
@@ -95,24 +116,31 @@ class ApiServer:
         """
         body = msgspec.json.encode(content)
         # Of the answer only the status matters; the connection is used again.
-        self._request("POST", path, "", body, read_seconds).drain_conn()
+        self._request("POST", path, {}, body, read_seconds).drain_conn()
 
     def _request(
-        self, method: str, path: str, query: str, body: bytes | None, read_seconds: float
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        read_seconds: float,
     ) -> urllib3.BaseHTTPResponse:
         connection, headers = self._prepare()
         if body is not None:
             headers["content-type"] = "application/json"
+        send = partial(
+            connection.pool.request,
+            method,
+            f"{connection.base_url}{path}?{urlencode(query)}",
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=read_seconds),
+            retries=False,
+            preload_content=False,
+        )
         try:
-            response = connection.pool.request(
-                method,
-                f"{connection.base_url}{path}?{query}",
-                body=body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=read_seconds),
-                retries=False,
-                preload_content=False,
-            )
+            response = self._tell(send, method, connection.host, is_watch="watch" in query)
             if response.status in _SUCCESSES:
                 return response
             explanation = response.read(_LONGEST_EXPLANATION)
@@ -124,6 +152,24 @@ class ApiServer:
         if response.status == HTTPStatus.UNAUTHORIZED:
             self._forget(connection)
         raise _failure(f"{method} {path}", response.status, explanation)
+
+    def _tell(
+        self,
+        send: Callable[[], urllib3.BaseHTTPResponse],
+        method: str,
+        host: str,
+        *,
+        is_watch: bool,
+    ) -> urllib3.BaseHTTPResponse:
+        """What ``send`` returns; the observer is told what became of the request."""
+        started, code = monotonic(), None
+        try:
+            response = send()
+            code = response.status
+        finally:
+            seconds = None if is_watch else monotonic() - started
+            self._on_request(ApiRequest(method, host, code, seconds))
+        return response
 
     def _prepare(self) -> tuple[_Connection, dict[str, str]]:
         with self._lock:
@@ -176,7 +222,7 @@ class ApiServer:
         pool.connection_pool_kw["socket_options"] = [*options, *_KEEP_ALIVE]
         # Not to be read from the configuration later: renewing a token resets its host.
         base_url = (self._master or configuration.host).rstrip("/")
-        return _Connection(base_url, configuration, pool)
+        return _Connection(base_url, urlsplit(base_url).netloc, configuration, pool)
 
 
 def _failure(request: str, code: int, explanation: bytes) -> RequestFailedError:

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
+from platform import python_version
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dataplane.errors import CommitRefusedError, ConflictError, KernelError, LockTimeoutError
 from dataplane.reports.metrics import Metrics, Phase
+from dataplane.sources.api import ApiRequest
 from rules.ir import Family, TableName
 from tests.unit.dataplane.clock import Clock
 
@@ -59,6 +62,16 @@ def _samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], f
         for family in text_string_to_metric_families(metrics.text().decode())
         for sample in family.samples
     }
+
+
+def _labels(metrics: Metrics, name: str) -> list[dict[str, str]]:
+    """The labels of all samples of that name, in order."""
+    return [
+        sample.labels
+        for family in text_string_to_metric_families(metrics.text().decode())
+        for sample in family.samples
+        if sample.name == name
+    ]
 
 
 def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -119,6 +132,33 @@ def test_buckets_are_kube_proxy_s(metrics: Metrics, name: str, expected: str) ->
     lines = metrics.text().decode().splitlines()
     bounds = [line.removeprefix(head).partition('"')[0] for line in lines if line.startswith(head)]
     assert " ".join(bounds) == expected
+
+
+def test_requests_are_counted_as_client_go_does(metrics: Metrics) -> None:
+    """By code, method and host, and timed by verb and host with its buckets."""
+    host = "192.0.2.1:6443"
+    metrics.api_requested(ApiRequest("GET", host, 200, 0.3))
+    metrics.api_requested(ApiRequest("GET", host, 200, None))
+    metrics.api_requested(ApiRequest("GET", host, None, 30.0))
+
+    requests = {"method": "GET", "host": host}
+    assert _value(metrics, "rest_client_requests_total", code="200", **requests) == 2
+    assert _value(metrics, "rest_client_requests_total", code="<error>", **requests) == 1
+    name = "rest_client_request_duration_seconds"
+    assert _value(metrics, f"{name}_count", verb="GET", host=host) == 2
+    assert [labels["le"] for labels in _labels(metrics, f"{name}_bucket")] == [
+        *("0.005", "0.025", "0.1", "0.25", "0.5"),
+        *("1", "2", "4", "8", "15", "30", "60", "+Inf"),
+    ]
+
+
+def test_the_version_is_told(metrics: Metrics) -> None:
+    """Whoever compares nodes sees which of them have which version."""
+    (labels,) = _labels(metrics, "dataplane_build_info")
+    assert labels == {
+        "version": version("kube-dataplane"),
+        "python_version": python_version(),
+    }
 
 
 def test_no_series_of_creation_times(metrics: Metrics) -> None:

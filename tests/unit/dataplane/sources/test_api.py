@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dataplane.errors import SourceError
-from dataplane.sources.api import ApiServer, RelistNeededError, RequestFailedError
+from dataplane.sources.api import ApiRequest, ApiServer, RelistNeededError, RequestFailedError
 from tests.apiserver import FakeApiServer
 
 PATH = "/api/v1/services"
@@ -29,6 +29,25 @@ def test_request_carries_token_and_query(server: FakeApiServer, tmp_path: Path) 
     response = api.get(PATH, {"labelSelector": "!a/b,!c"}, read_seconds=5)
     assert json.loads(response.read())["items"] == []
     assert server.requests[0].query == {"labelSelector": "!a/b,!c"}
+
+
+def test_each_request_is_told(server: FakeApiServer, tmp_path: Path) -> None:
+    """Its method, server, code and time: those of a failure too, but no time of a watch."""
+    told: list[ApiRequest] = []
+    api = ApiServer(server.kubeconfig(tmp_path), on_request=told.append)
+    api.get(PATH, {}, read_seconds=5).drain_conn()
+    api.get(PATH, {"watch": "true", "resourceVersion": "1"}, read_seconds=5).close()
+    with pytest.raises(RequestFailedError):
+        api.get("/none", {}, read_seconds=5)
+    server.go_away()
+    with pytest.raises(RequestFailedError):
+        api.get(PATH, {}, read_seconds=5)
+
+    host = server.url.removeprefix("http://")
+    assert [(one.method, one.host, one.code) for one in told] == [
+        ("GET", host, code) for code in (200, 200, 404, None)
+    ]
+    assert [one.seconds is None for one in told] == [False, True, False, False]
 
 
 def test_master_overrides_the_url(server: FakeApiServer, tmp_path: Path) -> None:
