@@ -15,7 +15,6 @@ from tests.e2e.references import numbered
 from tests.e2e.stage import Stage
 from tests.kernel.node import PROGRAMS
 
-
 _LOOP_SECONDS: Final = 2.0
 """How long a question of a loop may take: other steps keep the processors busy meanwhile."""
 
