@@ -71,7 +71,7 @@ class Decoder:
             self._read_match(match, found)
         known = header._replace(matches=tuple(found.matches))
         exact = known._replace(target=self._propose_target(target))
-        if not found.unknown and self._is_understood(exact, entry):
+        if target.name not in WITHOUT_EFFECT and self._is_understood(exact, entry, found):
             return exact
         return self._foreign(known, target, found)
 
@@ -151,8 +151,11 @@ class Decoder:
     def _is_understood_alone(self, proposed: Target, target: _Extension) -> bool:
         return self._encode(Rule(proposed))[self._layout.header_size :] == target.whole
 
-    def _is_understood(self, rule: Rule, entry: bytes) -> bool:
-        return rule.protocol in PROTOCOL_NUMBERS and self._encode(rule) == entry
+    def _is_understood(self, rule: Rule, entry: bytes, found: _Findings) -> bool:
+        """Whether ``rule`` says all that the entry does; protocols without a name are others'."""
+        return (
+            not found.unknown and rule.protocol in PROTOCOL_NUMBERS and self._encode(rule) == entry
+        )
 
     def _encode(self, rule: Rule) -> bytes:
         """The entry of a rule; none if there is no such entry."""
