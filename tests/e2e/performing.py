@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from functools import partial, singledispatch
-from typing import Final
+from functools import singledispatch
 
 from tests.cluster.questions import Questioner
 from tests.e2e import expecting, schema
@@ -14,9 +13,6 @@ from tests.e2e.asking import questions_of
 from tests.e2e.references import numbered
 from tests.e2e.stage import Stage
 from tests.kernel.node import PROGRAMS
-
-_LOOP_SECONDS: Final = 2.0
-"""How long a question of a loop may take: other steps keep the processors busy meanwhile."""
 
 
 @singledispatch
@@ -111,9 +107,7 @@ def _(step: schema.Wait, _stage: Stage) -> None:
 
 @perform.register
 def _(step: schema.Loop, stage: Stage) -> None:
-    loop = [
-        Questioner(one.target, partial(one.ask, _LOOP_SECONDS)) for one in questions_of(step, stage)
-    ]
+    loop = [Questioner(one.target, one.ask) for one in questions_of(step, stage)]
     stage.loops[step.name] = loop
     for questioner in loop:
         questioner.start()
