@@ -13,7 +13,6 @@ from lab import Outcome, Target
 from lab.plan import DualStack
 from rules.ir import Family
 from tests.e2e.api import Api
-from tests.e2e.plan import of
 from tests.e2e.schema import Pod, Program
 
 
@@ -57,13 +56,13 @@ class Node:
     number: int
     """The mark on a client's packets that leads them to this node."""
     address: DualStack
-    gateway: DualStack
-    """Its address towards its pods."""
+    own: frozenset[str]
+    """All its addresses, those towards its pods included."""
     machine: NodeMachine
 
     def sources(self, family: Family) -> frozenset[str]:
         """The addresses that its own packets, and masqueraded ones, come from."""
-        return frozenset({of(family, self.address), of(family, self.gateway)})
+        return frozenset(one for one in self.own if (":" in one) is (family is Family.IPV6))
 
 
 class PlacedPod(Protocol):

@@ -41,7 +41,9 @@ class Cluster:
     def __post_init__(self) -> None:
         """Tell scenarios what they need of the nodes."""
         hosts = self.machines.nodes
-        nodes = {one.name: Node(one.number, one.address, GATEWAY, hosts[one.name]) for one in NODES}
+        nodes = {
+            one.name: Node(one.number, one.address, _own(one), hosts[one.name]) for one in NODES
+        }
         object.__setattr__(self, "nodes", nodes)
 
     @property
@@ -93,6 +95,10 @@ def running_cluster(
         yield cluster
         # It would wait for its store, which ends at the same moment.
         control_plane.kill_apiserver()
+
+
+def _own(plan: NodePlan) -> frozenset[str]:
+    return frozenset(text for one in (plan.address, GATEWAY) for text in (one.ipv4, one.ipv6))
 
 
 def _node(plan: NodePlan) -> Manifest:

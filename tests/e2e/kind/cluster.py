@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +19,13 @@ from tests.e2e.api import Api
 from tests.e2e.backend import Node, Proxy
 from tests.e2e.errors import NotOfferedError
 from tests.e2e.kind.machines import KindNode, start_client
-from tests.e2e.kind.pods import KindPods, pod_command
+from tests.e2e.kind.pods import KindPods, dual_stack, pod_command
 from tests.e2e.kind.selection import NOT_OFFERED
 from tests.e2e.plan import NODES
 from tests.e2e.schema import Manifest, Pod, Program, Requirement
 
 _NAMESPACE: Final = "askers"
-_PORT: Final = 18080
+_PORT: Final = 28080
 """Pods on nodes' networks serve it too, as all pods do; nobody asks there."""
 
 
@@ -94,28 +93,21 @@ def kind_cluster(image: str, folder: Path) -> Iterator[KindCluster]:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _NAMESPACE}}, _NAMESPACE
     )
     askers = KindPods(api, names, image, _NAMESPACE)
-    nodes = {}
+    nodes, machines = {}, []
     for plan, node in zip(NODES, found, strict=True):
         askers.add(Pod(name=plan.name, node=plan.name, ports={"http": _PORT}, host_network=True))
+        # A node has its address towards pods only once it has one.
+        askers.add(Pod(name=f"{plan.name}-pod", node=plan.name))
         machine = KindNode(names[plan.name], pod_command(_NAMESPACE, plan.name))
-        nodes[plan.name] = Node(plan.number, _internal(node), _gateway(node), machine)
+        machines.append(machine)
+        nodes[plan.name] = Node(plan.number, _internal(node), machine.addresses(), machine)
     client = start_client(image, nodes, names[NODES[0].name], folder)
     yield KindCluster(api, client, nodes, image, names)
-    client.close()
+    for place in (client, *machines):
+        place.close()
     askers.release()
 
 
 def _internal(node: Manifest) -> DualStack:
     found = [one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP"]
-    return _by_family(found)
-
-
-def _gateway(node: Manifest) -> DualStack:
-    """By the first address of its pods' networks a node is known to them."""
-    return _by_family([str(next(ip_network(one).hosts())) for one in node["spec"]["podCIDRs"]])
-
-
-def _by_family(addresses: list[str]) -> DualStack:
-    (ipv4,) = (one for one in addresses if ":" not in one)
-    (ipv6,) = (one for one in addresses if ":" in one)
-    return DualStack(ipv4, ipv6)
+    return dual_stack(found)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -38,6 +39,11 @@ class KindNode(Remote):
     def run(self, argv: Sequence[str]) -> CompletedProcess[str]:
         """Run a program to its end; raises ``CommandFailedError``."""
         return run(["docker", "exec", self._container, *argv], where=self._container)
+
+    def addresses(self) -> frozenset[str]:
+        """All addresses that it has now."""
+        links = json.loads(self.run(["ip", "-json", "address", "show"]).stdout)
+        return frozenset(one["local"] for link in links for one in link["addr_info"])
 
 
 def start_client(image: str, nodes: Mapping[str, Node], container: str, folder: Path) -> Remote:

@@ -22,7 +22,7 @@ from tests.e2e.schema import Manifest, Pod
 PACKAGE: Final = "questions.zip"
 
 _FOLDER: Final = "/questions"
-_GATE: Final = "kube-dataplane/ready"
+GATE: Final = "kube-dataplane/ready"
 """Who sets this condition says whether the pod is ready."""
 _START_SECONDS: Final = 90.0
 _PAUSE_SECONDS: Final = 0.2
@@ -67,8 +67,9 @@ class KindPods:
             pause_seconds=_PAUSE_SECONDS,
         )
         status = self._api.get("v1", "Pod", pod.name, self._namespace)["status"]
+        addresses = dual_stack([one["ip"] for one in status["podIPs"]])
         host = Remote(pod_command(self._namespace, pod.name))
-        self._placed[pod.name] = RealPod(host, _addresses(status))
+        self._placed[pod.name] = RealPod(host, addresses)
         self.change(pod.name, ready=pod.ready, terminating=pod.terminating)
 
     def change(self, name: str, *, ready: bool | None, terminating: bool | None) -> None:
@@ -113,7 +114,7 @@ class KindPods:
 
     def _set_gate(self, name: str, status: str) -> None:
         # Not a merge patch: that would replace the conditions that the kubelet sets.
-        patch = {"status": {"conditions": [{"type": _GATE, "status": status}]}}
+        patch = {"status": {"conditions": [{"type": GATE, "status": status}]}}
         flags = ("--subresource=status", "--type=strategic", f"--patch={json.dumps(patch)}")
         run(["kubectl", f"--namespace={self._namespace}", "patch", "pod", name, *flags])
 
@@ -141,7 +142,7 @@ def real_pod(pod: Pod, node: str, image: str) -> Manifest:
     }
     made["spec"] |= {
         "nodeName": node,
-        "readinessGates": [{"conditionType": _GATE}],
+        "readinessGates": [{"conditionType": GATE}],
         "terminationGracePeriodSeconds": FOREVER_SECONDS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -156,8 +157,8 @@ def _is_serving(pod: Manifest) -> bool:
     return conditions.get("ContainersReady") == "True"
 
 
-def _addresses(status: Manifest) -> DualStack:
-    found = [one["ip"] for one in status["podIPs"]]
-    (ipv4,) = (one for one in found if ":" not in one)
-    (ipv6,) = (one for one in found if ":" in one)
+def dual_stack(addresses: list[str]) -> DualStack:
+    """The one address of each family among some."""
+    (ipv4,) = (one for one in addresses if ":" not in one)
+    (ipv6,) = (one for one in addresses if ":" in one)
     return DualStack(ipv4, ipv6)
