@@ -14,17 +14,15 @@ from dataplane.kernel.applier import UNOBSERVED, ApplyReport, TableApplier, Tabl
 from dataplane.kernel.retention import EVERYTHING, Retention
 from dataplane.memory import many_values, settle
 from rules import names
-from rules.build import ServiceBuilder, ServicesRules, compose
+from rules.build import ServiceBuilder
+from rules.compose import TableComposer
 from rules.context import FamilyContext
-from rules.ir import Family, TableName, Tables
+from rules.ir import Family, Rule, TableName, Tables
 from rules.model import ObjectKey, ServiceState
-from rules.service import ALL_SERVED, ServiceRules, Unserved
+from rules.service import ALL_SERVED, NO_RULES, ServiceRules, ServicesRules, Unserved
 
 _FILTER_FIRST: Final = (TableName.FILTER, TableName.NAT)
 _NAT_FIRST: Final = (TableName.NAT, TableName.FILTER)
-_REFUSALS: Final = (names.SERVICES, names.EXTERNAL_SERVICES)
-"""Chains of the filter table whose rules refuse what nat does not translate."""
-
 
 Reports = Mapping[TableName, ApplyReport]
 """What was done to each table."""
@@ -68,8 +66,9 @@ class FamilySync:
         }
         self._builder: ServiceBuilder | None = None
         self._committed: ServicesRules = {}
-        self._programmed: Tables | None = None
-        self._composed: tuple[ServicesRules, FamilyContext, Tables] | None = None
+        self._is_programmed = False
+        self._composer: TableComposer | None = None
+        self._composed: tuple[ServicesRules, Tables] | None = None
         self._set_aside: dict[ObjectKey, tuple[ServiceRules, str]] = {}
         self._built: ServicesRules = {}
         self._is_taking_over = True
@@ -160,10 +159,10 @@ class FamilySync:
         retention = self._retention(services, is_narrowing=is_narrowing)
         reports = {
             table: self._appliers[table].apply(tables[table], verify=verify, retention=retention)
-            for table in _order(self._programmed, tables)
+            for table in _order(self._committed if self._is_programmed else None, services)
         }
         self._committed = services
-        self._programmed = tables
+        self._is_programmed = True
         return reports
 
     def _retention(self, services: ServicesRules, *, is_narrowing: bool) -> Retention:
@@ -182,10 +181,12 @@ class FamilySync:
 
     def _compose(self, services: ServicesRules, context: FamilyContext) -> Tables:
         """The tables; the same objects as before if nothing changed: nobody has to compare them."""
-        known = self._composed
-        if known is None or known[0] is not services or known[1] != context:
-            known = self._composed = (services, context, compose(services, context))
-        return known[2]
+        if self._composer is None or self._composer.context != context:
+            self._composer = TableComposer(context)
+            self._composed = None
+        if self._composed is None or self._composed[0] is not services:
+            self._composed = (services, self._composer.compose(services))
+        return self._composed[1]
 
     def _program_acceptable(self, wanted: ServicesRules, context: FamilyContext) -> Reports:
         """Program what the kernel accepts of ``wanted`` and set the rest aside.
@@ -228,7 +229,7 @@ def _together(passes: Sequence[Reports]) -> Reports:
     }
 
 
-def _order(before: Tables | None, after: Tables) -> Sequence[TableName]:
+def _order(before: ServicesRules | None, after: ServicesRules) -> Sequence[TableName]:
     """The order of commits that leaves no moment in which a packet meets neither table's rules.
 
     A translated packet no longer matches the rule that refuses its VIP, so that a service may have
@@ -238,9 +239,17 @@ def _order(before: Tables | None, after: Tables) -> Sequence[TableName]:
     """
     if before is None:
         return _FILTER_FIRST
-    chains, former = after[TableName.FILTER].chains, before[TableName.FILTER].chains
-    are_only_fewer = all(set(chains[chain]) <= set(former[chain]) for chain in _REFUSALS)
+    are_only_fewer = all(
+        known is rules or _refusals(rules) <= _refusals(known)
+        for key, rules in after.items()
+        for known in [before.get(key, NO_RULES)]
+    )
     return _NAT_FIRST if are_only_fewer else _FILTER_FIRST
+
+
+def _refusals(rules: ServiceRules) -> frozenset[Rule]:
+    """The rules that refuse what nat does not translate."""
+    return frozenset((*rules.filter_services, *rules.filter_external_services))
 
 
 def _halves(keys: Sequence[ObjectKey]) -> Collection[Sequence[ObjectKey]]:

@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From Services to tables: each Service built once, the tables composed of the results."""
+"""From Services to their rules, each built once until it changes, and on to tables."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from itertools import chain
+from collections.abc import Mapping
 
-from rules import names, static
-from rules.chain_groups import GroupedChains
 from rules.check import BrokenRulesError, check_service
+from rules.compose import compose
 from rules.context import FamilyContext
-from rules.ir import Rules, Table, TableName, Tables
+from rules.ir import Tables
 from rules.model import ObjectKey, ServiceState
-from rules.service import NO_RULES, ServiceRules, build_service
-
-ServicesRules = Mapping[ObjectKey, ServiceRules]
-
-_FIXED = ObjectKey("", "")
-"""In place of a Service: the group of chains that are always there."""
+from rules.service import NO_RULES, ServiceRules, ServicesRules, build_service
 
 
 class ServiceBuilder:
@@ -95,14 +88,6 @@ class ServiceBuilder:
         return rules
 
 
-def compose(services: ServicesRules, context: FamilyContext) -> Tables:
-    """The tables of one family: fixed chains, and those of ``services`` in the given order."""
-    return {
-        TableName.FILTER: _filter_table(services, context),
-        TableName.NAT: _nat_table(services, context),
-    }
-
-
 def build(states: Mapping[ObjectKey, ServiceState], context: FamilyContext) -> Tables:
     """The tables of one family from scratch.
 
@@ -114,40 +99,3 @@ def build(states: Mapping[ObjectKey, ServiceState], context: FamilyContext) -> T
     if builder.broken:
         raise BrokenRulesError("the tables", builder.broken.values())
     return compose(services, context)
-
-
-def _nat_table(services: ServicesRules, context: FamilyContext) -> Table:
-    fixed: dict[str, Rules] = dict(static.nat_chains(context))
-    fixed[names.SERVICES] = tuple(
-        chain(
-            chain.from_iterable(rules.nat_services for rules in services.values()),
-            static.node_port_jumps(context),
-        )
-    )
-    fixed[names.NODE_PORTS] = tuple(
-        chain.from_iterable(rules.nat_node_ports for rules in services.values())
-    )
-    groups: dict[Hashable, Mapping[str, Rules]] = {
-        key: rules.chains for key, rules in services.items()
-    }
-    groups[_FIXED] = fixed
-    return Table(TableName.NAT, GroupedChains(groups), static.NAT_HOOKS)
-
-
-def _filter_table(services: ServicesRules, context: FamilyContext) -> Table:
-    chains: dict[str, Rules] = dict(static.filter_chains(context))
-    chains[names.SERVICES] = tuple(
-        chain.from_iterable(rules.filter_services for rules in services.values())
-    )
-    chains[names.EXTERNAL_SERVICES] = tuple(
-        chain.from_iterable(rules.filter_external_services for rules in services.values())
-    )
-    chains[names.NODE_PORTS] = tuple(
-        chain.from_iterable(rules.filter_node_ports for rules in services.values())
-    )
-    return Table(
-        TableName.FILTER,
-        chains,
-        static.filter_hooks(context),
-        static.filter_shared_chains(context),
-    )

@@ -11,7 +11,7 @@ from rules.context import FamilyContext
 from rules.entry_rules import node_port_rules, services_rules
 from rules.external_chains import external_chains
 from rules.ir import Rule, Rules
-from rules.model import ServiceState
+from rules.model import ObjectKey, ServiceState
 from rules.policy_chains import policy_chains
 from rules.rejects import health_check_rules, unserved_external_rules, unserved_internal_rules
 from rules.service_port import for_family, plan_port
@@ -42,6 +42,8 @@ class ServiceRules:
     """Whether loadBalancerSourceRanges are named and none says anything about this family."""
     unserved: Unserved = ALL_SERVED
 
+
+ServicesRules = Mapping[ObjectKey, ServiceRules]
 
 NO_RULES = ServiceRules({}, (), (), (), (), ())
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from dataplane.state import ClusterState
-from rules.build import ServiceBuilder, build, compose
+from rules.build import ServiceBuilder, build
+from rules.compose import TableComposer
 from rules.context import FamilyContext
 from rules.model import EndpointSlice, Node, ObjectKey, Service, ServiceState
 from rules.service import ServiceRules
@@ -54,6 +55,7 @@ class _Agent:
 
     def __post_init__(self) -> None:
         self.builder = ServiceBuilder(self.context)
+        self.composer = TableComposer(self.context)
         self.state.put_node(Node(THIS_NODE))
 
     def load(self, cluster: Cluster) -> None:
@@ -85,7 +87,7 @@ class _Agent:
 
     def text(self, built: Mapping[ObjectKey, ServiceRules]) -> str:
         """The tables that ``built`` composes to."""
-        return save_tables(compose(built, self.context), self.context.family)
+        return save_tables(self.composer.compose(built), self.context.family)
 
 
 @given(clusters(), _HISTORIES, contexts())

@@ -12,8 +12,9 @@ from bench.objects import (
     make_cluster,
     without_first_endpoint,
 )
-from rules.build import ServiceBuilder, compose
+from rules.build import ServiceBuilder
 from rules.check import check_tables
+from rules.compose import compose
 from rules.model import ServiceType, TrafficPolicy
 from rules.service import build_service
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rules.build import ServiceBuilder, build, compose
+from rules.build import ServiceBuilder, build
+from rules.compose import compose
 from rules.ir import TableName
 from rules.model import ObjectKey, ServiceState
 from tests.address_plan import IPV4, AddressPlan
