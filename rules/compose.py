@@ -9,6 +9,7 @@ from itertools import chain
 from rules import names, static
 from rules.chain_groups import GroupedChains
 from rules.context import FamilyContext
+from rules.dispatch import dispatch
 from rules.ir import Rule, Rules, Table, TableName, Tables
 from rules.model import ObjectKey
 from rules.service import ServicesRules
@@ -18,10 +19,14 @@ _FIXED = ObjectKey("", "")
 
 
 class TableComposer:
-    """Composes the tables of one family."""
+    """Composes the tables of one family, and remembers what costs most until its input changes.
+
+    The memory is not visible in the results: they equal those of a new composer, always.
+    """
 
     def __init__(self, context: FamilyContext) -> None:
         self._context = context
+        self._dispatched: dict[str, tuple[Rules, Mapping[str, Rules]]] = {}
 
     @property
     def context(self) -> FamilyContext:
@@ -39,7 +44,11 @@ class TableComposer:
         context = self._context
         fixed: dict[str, Rules] = {
             **static.nat_chains(context),
-            names.SERVICES: _joined(rules.nat_services for rules in services.values()),
+            **self._to_vips(
+                names.SERVICES,
+                (rules.nat_services for rules in services.values()),
+                names.NAT_DISPATCH_PREFIX,
+            ),
             names.NODE_PORTS: _joined(rules.nat_node_ports for rules in services.values()),
         }
         fixed[names.SERVICES] = (*fixed[names.SERVICES], *static.node_port_jumps(context))
@@ -53,45 +62,16 @@ class TableComposer:
         context = self._context
         chains: dict[str, Rules] = {
             **static.filter_chains(context),
-            names.SERVICES: _joined(rules.filter_services for rules in services.values()),
-            names.EXTERNAL_SERVICES: _joined(rules.filter_external_services for rules in services.values()),
-            names.NODE_PORTS: _joined(rules.filter_node_ports for rules in services.values()),
-        }
-        return Table(
-            TableName.FILTER,
-            chains,
-            static.filter_hooks(context),
-            static.filter_shared_chains(context),
-        )
-
-
-def compose(self, services: ServicesRules) -> Tables:
-        """Fixed chains, and those of ``services`` in the given order."""
-        return {
-            TableName.FILTER: self._filter_table(services),
-            TableName.NAT: self._nat_table(services),
-        }
-
-    def _nat_table(self, services: ServicesRules) -> Table:
-        context = self._context
-        fixed: dict[str, Rules] = {
-            **static.nat_chains(context),
-            names.SERVICES: _joined(rules.nat_services for rules in services.values()),
-            names.NODE_PORTS: _joined(rules.nat_node_ports for rules in services.values()),
-        }
-        fixed[names.SERVICES] = (*fixed[names.SERVICES], *static.node_port_jumps(context))
-        groups: dict[Hashable, Mapping[str, Rules]] = {
-            key: rules.chains for key, rules in services.items()
-        }
-        groups[_FIXED] = fixed
-        return Table(TableName.NAT, GroupedChains(groups), static.NAT_HOOKS)
-
-    def _filter_table(self, services: ServicesRules) -> Table:
-        context = self._context
-        chains: dict[str, Rules] = {
-            **static.filter_chains(context),
-            names.SERVICES: _joined(rules.filter_services for rules in services.values()),
-            names.EXTERNAL_SERVICES: _joined(rules.filter_external_services for rules in services.values()),
+            **self._to_vips(
+                names.SERVICES,
+                (rules.filter_services for rules in services.values()),
+                names.INTERNAL_REFUSAL_PREFIX,
+            ),
+            **self._to_vips(
+                names.EXTERNAL_SERVICES,
+                (rules.filter_external_services for rules in services.values()),
+                names.EXTERNAL_REFUSAL_PREFIX,
+            ),
             names.NODE_PORTS: _joined(rules.filter_node_ports for rules in services.values()),
         }
         return Table(

@@ -37,6 +37,13 @@ SERVICE_PREFIXES: Final = (
 )
 """Chains of nat that belong to one service port or endpoint."""
 
+NAT_DISPATCH_PREFIX: Final = "KUBE-VIP-"
+INTERNAL_REFUSAL_PREFIX: Final = "KUBE-NOEP-"
+EXTERNAL_REFUSAL_PREFIX: Final = "KUBE-NOEX-"
+DISPATCH_PREFIXES: Final = (NAT_DISPATCH_PREFIX, INTERNAL_REFUSAL_PREFIX, EXTERNAL_REFUSAL_PREFIX)
+"""Chains that belong to a range of VIPs: of nat's KUBE-SERVICES, of filter's KUBE-SERVICES and of
+KUBE-EXTERNAL-SERVICES."""
+
 _LEFT_BY_KUBE_PROXY: Final = ("KUBE-XLB-", "KUBE-PROXY-CANARY")
 """Chains of kube-proxy that have no place in our layout: local external traffic until 1.22, and the
 one by whose absence it notices that a table was flushed."""
@@ -56,11 +63,11 @@ _BASE32_PAIRS: Final = tuple(
 
 
 def is_obsolete_unless_wanted(chain: str) -> bool:
-    """Whether ``chain`` was made for one service port or endpoint, by us or by kube-proxy.
+    """Whether ``chain`` was made for some Services or endpoints, by us or by kube-proxy.
 
     Such a chain goes when nobody wants it any more, whoever made it.
     """
-    return chain.startswith((*SERVICE_PREFIXES, *_LEFT_BY_KUBE_PROXY))
+    return chain.startswith((*SERVICE_PREFIXES, *DISPATCH_PREFIXES, *_LEFT_BY_KUBE_PROXY))
 
 
 def hash_of(chain: str) -> str:
@@ -92,3 +99,8 @@ def service_hash(service_port: str, protocol: str) -> str:
 def endpoint_chain(service_port: str, protocol: str, endpoint: str) -> str:
     """The KUBE-SEP chain of ``endpoint`` (``ip:port`` or ``[ip]:port``) in a service port."""
     return ENDPOINT_PREFIX + chain_hash(service_port + protocol + endpoint)
+
+
+def dispatch_chain(prefix: str, network: str) -> str:
+    """The chain for VIPs in ``network``: as people write it, in IPv6 its hash, which is short."""
+    return prefix + (chain_hash(network) if ":" in network else network.replace("/", "-"))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many Services in the form of a large cluster: the way to each of them through the tree."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from lab import NodeLab, Refused
+from rules import names
+from rules.ir import TableName
+from rules.model import ObjectKey, ServiceState
+from tests.address_plan import AddressPlan
+from tests.builders import endpoint_slice, local, service, service_port
+from tests.kernel.node import KernelNode
+from tests.kernel.traffic import LOCAL, answer, at_once, tcp, udp
+
+_MANY = 60
+_SOME = (0, 1, _MANY // 2, _MANY - 1)
+
+pytestmark = pytest.mark.parametrize("node", [True], ids=["large"], indirect=True)
+
+
+def _vip(plan: AddressPlan, number: int) -> str:
+    """So far apart that it takes more than two steps of the tree to tell all of them."""
+    return str(ip_address(plan.other_cluster_ip) + 1 + number * 7)
+
+
+def _service(plan: AddressPlan, number: int, *, is_served: bool) -> ServiceState:
+    """A Service of its own by TCP and UDP, of which the local pod may be the only endpoint."""
+    key = ObjectKey("default", f"web-{number:02}")
+    ports = (service_port(), service_port(protocol="udp"))
+    made = service(plan, key=key, cluster_ips=(_vip(plan, number),), ports=ports)
+    endpoints = [local(plan.local_pod)] if is_served else []
+    return ServiceState(made, (endpoint_slice(plan, *endpoints, owner=key),))
+
+
+def _services(plan: AddressPlan, many: int, *, is_served: bool = True) -> list[ServiceState]:
+    return [_service(plan, number, is_served=is_served) for number in range(many)]
+
+
+def _tree(node: KernelNode, plan: AddressPlan) -> list[str]:
+    return [chain for _, chain in node.contents(plan) if chain.startswith(names.DISPATCH_PREFIXES)]
+
+
+def test_every_service_is_found(node: KernelNode, machines: NodeLab, plan: AddressPlan) -> None:
+    """The first, the last and those between answer."""
+    node.program(plan, *_services(plan, _MANY))
+
+    assert _tree(node, plan)
+    assert len(node.chain(plan, TableName.NAT, names.SERVICES)) < _MANY // 2
+    for number in _SOME:
+        assert answer(machines.client, tcp(_vip(plan, number))).by == LOCAL.name
+
+
+def test_every_unserved_service_refuses(
+    node: KernelNode, machines: NodeLab, plan: AddressPlan
+) -> None:
+    """The rules that refuse stand in a tree, too, and refuse at once."""
+    node.program(plan, *_services(plan, _MANY, is_served=False))
+
+    assert _tree(node, plan)
+    for number in _SOME:
+        assert at_once(machines.client, udp(_vip(plan, number))) == Refused()
+
+
+def test_the_tree_follows_its_services(
+    node: KernelNode, machines: NodeLab, plan: AddressPlan
+) -> None:
+    """One more Service edits a chain or two; with few Services no tree is left."""
+    node.program(plan, *_services(plan, _MANY))
+    report = node.program(plan, *_services(plan, _MANY + 1))
+
+    changes = report.tables[TableName.NAT].changes
+    assert changes.rules_deleted <= 2
+    assert answer(machines.client, tcp(_vip(plan, _MANY))).by == LOCAL.name
+
+    node.program(plan, *_services(plan, 2))
+
+    assert _tree(node, plan) == []
+    assert answer(machines.client, tcp(_vip(plan, 1))).by == LOCAL.name
