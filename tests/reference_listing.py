@@ -50,10 +50,11 @@ def reference_chains(reference: str = REFERENCE) -> dict[str, list[list[str]]]:
 
 
 def as_in_reference(lines: list[str], reference: list[list[str]]) -> list[list[str]]:
-    """The columns of ``lines`` that the reference shows of its own."""
+    """The columns of ``lines`` that the reference shows of its own; all of lines that it lacks."""
+    counts = [len(shown) for shown in reference] + [_ALL_COLUMNS] * len(lines)
     return [
-        _shown(*_columns(line), with_addresses=len(shown) == _ALL_COLUMNS)
-        for line, shown in zip(lines, reference, strict=True)
+        _shown(*_columns(line), with_addresses=count == _ALL_COLUMNS)
+        for line, count in zip(lines, counts, strict=False)
     ]
 
 
@@ -78,5 +79,5 @@ def _columns(line: str) -> list[str]:
 
 
 def _reference_columns(line: str) -> list[str]:
-    head, _, words = line.partition("/*")
-    return [*head.split(), f"/*{words}"]
+    head, comment, words = line.partition("/*")
+    return [*head.split(), comment + words]
