@@ -17,6 +17,9 @@ AGENT: Final = "system:serviceaccount:kube-system:kube-dataplane"
 """The user that the shipped manifests give the agent's rights to."""
 KUBE_PROXY: Final = "system:kube-proxy"
 """The user that every cluster gives kube-proxy's rights to."""
+METALLB_CONTROLLER: Final = "system:serviceaccount:metallb-system:controller"
+METALLB_SPEAKER: Final = "system:serviceaccount:metallb-system:speaker"
+"""The users that MetalLB's manifest gives its programs' rights to."""
 
 ADMINISTRATOR: Final = "administrator"
 """The user who may do everything."""
@@ -29,6 +32,8 @@ _GROUPS: Final = {
     ADMINISTRATOR: "system:masters",
     AGENT: "system:serviceaccounts",
     KUBE_PROXY: "system:authenticated",
+    METALLB_CONTROLLER: "system:serviceaccounts",
+    METALLB_SPEAKER: "system:serviceaccounts",
 }
 _CONTROLLERS: Final = (
     "endpointslice-controller",

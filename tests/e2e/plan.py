@@ -7,8 +7,7 @@ who                     IPv4                                        IPv6
 pods of node N          10.244.N.0/24                               fd00:10:244:N::/64
 node N                  192.0.2.10 + N                              2001:db8:a::1N
 the control plane       192.0.2.20
-given by MetalLB        192.0.2.128/25                              2001:db8:a:0:b::/80
-any other virtual one   198.51.100.0/24                             2001:db8:b::/64
+any virtual one         198.51.100.0/24                             2001:db8:b::/64
 ======================  ==========================================  ==================
 
 Cluster IPs are of 10.96.0.0/12 and fd00:10:96::/112. What clients have no route for, all virtual
