@@ -17,10 +17,9 @@ _RESULTS: Final[dict[str, tuple[type[Outcome], ...]]] = {
     "unanswered": (Refused, TimedOut, Unreachable),
 }
 _TO_MEET_ALL: Final = 16
-"""Questions for each of several pods: with two or three, one stays out once in 10^7 times."""
+"""Questions for each pod: one that should be there, or should not, is missed once in 10^4 times."""
 _TO_COUNT: Final = 40
 """Questions for each pod that shall have its share."""
-_TO_MEET_ONE: Final = 3
 _FOR_SAMENESS: Final = 12
 _LEAST_PART_OF_SHARE: Final = 1 / 3
 """What a pod answers at least, of its equal share: less comes by chance once in 10^5 times."""
@@ -34,8 +33,6 @@ def questions_needed(expect: Expectation) -> int:
         return _TO_COUNT * len(expect.pods)
     if expect.same:
         return _FOR_SAMENESS
-    if len(expect.pods) == 1:
-        return _TO_MEET_ONE
     return _TO_MEET_ALL * len(expect.pods or expect.within)
 
 

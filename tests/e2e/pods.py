@@ -51,10 +51,12 @@ class ScenarioPods:
             raise UnknownNameError(f"there is no node {pod.node!r}; there are {sorted(_NODES)}")
         placed = self._place(pod)
         self._placed[pod.name] = placed
-        status = _status(placed, is_ready=pod.ready)
+        # Nobody may meet it before it is what it shall be.
+        status = _status(placed, is_ready=pod.ready and not pod.terminating)
         self._api.apply(manifest(pod) | {"status": status}, self._namespace)
         if pod.terminating:
             self._terminate(pod.name)
+            self.change(pod.name, ready=pod.ready, terminating=None)
 
     def change(self, name: str, *, ready: bool | None, terminating: bool | None) -> None:
         """Change what is given."""
