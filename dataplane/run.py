@@ -17,6 +17,7 @@ from dataplane.conntrack.background import BackgroundReconciler
 from dataplane.conntrack.observer import FlowObserver
 from dataplane.instance_lock import instance_lock
 from dataplane.kernel.libiptc import usable_families
+from dataplane.leftovers import LeftoverRemover
 from dataplane.picture import open_source
 from dataplane.reports.cluster_events import ClusterEventRecorder
 from dataplane.reports.events import EventRecorder, LoggingRecorder, health_check_port_taken
@@ -112,6 +113,7 @@ class _Composition:
             MetricsReporter(self._metrics),
             SyncLog(strict_source_ranges=is_strict),
             OtherVariantWarner(),
+            LeftoverRemover(),
             EventReporter(self._recorder, strict_source_ranges=is_strict),
         )
 

@@ -8,6 +8,7 @@
 - :mod:`dataplane.kernel.table_info`: how large a table is, asked without reading it.
 - :mod:`dataplane.kernel.xtables_lock`: the lock that all writers of tables share.
 - :mod:`dataplane.kernel.retention`: what an earlier agent left that stays.
+- :mod:`dataplane.kernel.canary`: what kube-proxy leaves in a table that is not ours.
 - :mod:`dataplane.kernel.transaction`: one table, from read to commit.
 - :mod:`dataplane.kernel.applier`: desired tables into the kernel, with retries.
 """

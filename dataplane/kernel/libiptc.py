@@ -18,6 +18,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from functools import cache
 from typing import Any, Final, NoReturn
 
@@ -44,6 +45,15 @@ _ADVICE: Final = {
     errno.ENOENT: "this kernel lacks the table; load the modules iptable_nat, iptable_filter, "
     "ip6table_nat and ip6table_filter",
 }
+
+
+class ForeignTable(Enum):
+    """A table that is looked at though nothing of ours stands in it."""
+
+    MANGLE = "mangle"
+
+
+_MANGLE_CHAINS: Final = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 
 
 class _Library:
@@ -95,7 +105,7 @@ class TableHandle:
     that does not exist.
     """
 
-    def __init__(self, family: Family, table: TableName) -> None:
+    def __init__(self, family: Family, table: TableName | ForeignTable) -> None:
         """Read the table.
 
         Raises:
@@ -233,7 +243,9 @@ class TableHandle:
         """Set the policies' counters to what was read: libiptc takes only those of rules along."""
         library, handle = self._library, self._handle
         counters = ctypes.create_string_buffer(COUNTERS_SIZE)
-        for chain in BUILT_IN_CHAINS[self._table]:
+        table = self._table
+        built_in = _MANGLE_CHAINS if isinstance(table, ForeignTable) else BUILT_IN_CHAINS[table]
+        for chain in built_in:
             name = chain.encode()
             policy = library.get_policy(name, counters, handle)
             if policy is None or not library.set_policy(name, policy, counters, handle):
@@ -247,7 +259,7 @@ class TableHandle:
 
 
 @contextmanager
-def open_table(family: Family, table: TableName) -> Iterator[TableHandle]:
+def open_table(family: Family, table: TableName | ForeignTable) -> Iterator[TableHandle]:
     """A handle for one transaction, freed at the end.
 
     Raises:

@@ -34,6 +34,22 @@ def test_both_families_are_programmed(site: Site) -> None:
     assert agent.is_running
 
 
+def test_nothing_of_kube_proxy_s_is_left(site: Site) -> None:
+    """Its chain in the mangle table goes too, once the rules stand; kubelet's stay."""
+    for plan in (IPV4, IPV6):
+        for chain in ("KUBE-PROXY-CANARY", "KUBE-KUBELET-CANARY"):
+            site.node.iptables(plan, "-t", "mangle", "-N", chain)
+    site.write("web.yaml", service(), _slice_of("10.244.1.2"))
+
+    agent = site.start()
+
+    for family in ("ipv4", "ipv6"):
+        agent.wait_for(f"removed kube-proxy's KUBE-PROXY-CANARY from the {family} table mangle")
+    for plan in (IPV4, IPV6):
+        chains = {chain for table, chain in site.node.contents(plan) if table == "mangle"}
+        assert {chain for chain in chains if "KUBE" in chain} == {"KUBE-KUBELET-CANARY"}
+
+
 def test_edits_are_followed(site: Site) -> None:
     """Changed, new and removed files change the rules; what else stands there stays."""
     site.write("web.yaml", service(), _slice_of("10.244.1.2"))

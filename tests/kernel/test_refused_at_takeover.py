@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from dataplane.kernel.libiptc import TableHandle
+from dataplane.kernel.libiptc import ForeignTable, TableHandle
 from lab import Answered, NodeLab, probe
 from rules import names
 from rules.ir import TableName
@@ -60,9 +60,9 @@ def _wanted(plan: AddressPlan) -> list[ServiceState]:
 
 
 @contextmanager
-def _after_each_commit(check: Callable[[], None]) -> Iterator[list[TableName]]:
+def _after_each_commit(check: Callable[[], None]) -> Iterator[list[TableName | ForeignTable]]:
     """The tables of all commits so far; a loop beside the agent might miss what is short."""
-    commits: list[TableName] = []
+    commits: list[TableName | ForeignTable] = []
     commit = TableHandle.commit
 
     def watched(handle: TableHandle) -> None:
