@@ -5,4 +5,5 @@
 - :mod:`tests.e2e.kind.cluster`: the cluster, as the runner sees it.
 - :mod:`tests.e2e.kind.machines`: its nodes, and a container outside of it that is the client.
 - :mod:`tests.e2e.kind.pods`: real pods.
+- :mod:`tests.e2e.kind.stand_in`: kubelets, kubectl and docker, to test all that without Docker.
 """
