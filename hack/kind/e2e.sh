@@ -108,7 +108,6 @@ clean_up() {
 check_programs
 work=$(mktemp --directory --tmpdir kube-dataplane-kind.XXXXXX)
 export KUBECONFIG=$work/kubeconfig
-rm -rf "$RESULTS"
 mkdir -p "$RESULTS"
 trap clean_up EXIT
 # As an exit, so that the program that runs just now ends before the cluster is removed.
