@@ -15,13 +15,16 @@ from typing import Final
 
 from dataplane.errors import UnacceptableRulesError
 from dataplane.kernel.layout import (
+    COMMENT_SIZE,
     ENTRY_LAYOUTS,
     EXTENSION_HEADER,
     IFNAMSIZ,
     INVERT_DESTINATION,
     INVERT_IN_INTERFACE,
     INVERT_SOURCE,
+    NAT_RANGE_SIZE,
     PROTOCOL_NUMBERS,
+    SCTP_CHUNK_MAP_SIZE,
     STANDARD_TARGET_SIZE,
 )
 from rules.ir import (
@@ -60,10 +63,9 @@ _CONNTRACK_STATE: Final = 1  # XT_CONNTRACK_STATE
 _RECENT_RCHECK, _RECENT_SET, _RECENT_REAP = 1, 2, 32
 _RANGE_MAP_IPS, _RANGE_PROTO, _RANGE_RANDOM_FULLY = 1, 2, 16
 _REJECT_PORT_UNREACHABLE: Final = {Family.IPV4: 3, Family.IPV6: 4}
-COMMENT_SIZE: Final = 256
 
 _TCP_UDP_PORTS: Final = Struct("=HHHH")
-_SCTP_INFO: Final = Struct("=HHHH256xI12BiII")
+_SCTP_INFO: Final = Struct(f"=HHHH{SCTP_CHUNK_MAP_SIZE}xI12BiII")
 _SCTP_FLAG_DESTINATION: Final = 2
 _SCTP_NO_CHUNK_FLAGS: Final = (0xFF, 0, 0) * 4
 _STATISTIC_INFO: Final = Struct("=HHIIIQ")
@@ -76,9 +78,9 @@ DNAT_RANGE: Final = Struct(">16s16sHH8x")
 """First and last address, first and last port (big endian), base port and padding."""
 _STANDARD_TARGET: Final = Struct("=H29sBi4x")
 COMMENT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + COMMENT_SIZE, b"comment", 0)
-_DNAT_HEADER: Final = EXTENSION_HEADER.pack(EXTENSION_HEADER.size + 48, b"DNAT", 2) + Struct(
-    "=I"
-).pack(_RANGE_MAP_IPS | _RANGE_PROTO)
+_DNAT_HEADER: Final = EXTENSION_HEADER.pack(
+    EXTENSION_HEADER.size + NAT_RANGE_SIZE, b"DNAT", 2
+) + Struct("=I").pack(_RANGE_MAP_IPS | _RANGE_PROTO)
 _NO_INTERFACE: Final = (bytes(IFNAMSIZ),) * 2
 
 

@@ -13,13 +13,17 @@ from struct import Struct
 
 from dataplane.kernel.encode import (
     COMMENT_HEADER,
-    COMMENT_SIZE,
     DNAT_RANGE,
     Encoder,
     packed_address,
     statistic_extension,
 )
-from dataplane.kernel.layout import ENTRY_LAYOUTS, STANDARD_TARGET_SIZE
+from dataplane.kernel.layout import (
+    COMMENT_SIZE,
+    ENTRY_LAYOUTS,
+    STANDARD_TARGET_SIZE,
+    STATISTIC_SIZE,
+)
 from rules import names
 from rules.addresses import host_network
 from rules.ir import Comment, Dnat, Family, PortMatch, Rule, Rules, Statistic
@@ -33,9 +37,10 @@ from rules.patterns import (
 from rules.text import kept_comment
 
 _JUMP_SIZE = Struct("=H").pack(STANDARD_TARGET_SIZE)
-_CHOICE_END = Struct(f"=256s{56 + len(_JUMP_SIZE)}s{STANDARD_TARGET_SIZE - len(_JUMP_SIZE)}s")
+_JUMP_END_SIZE = STANDARD_TARGET_SIZE - len(_JUMP_SIZE)
+_CHOICE_END = Struct(f"={COMMENT_SIZE}s{STATISTIC_SIZE + len(_JUMP_SIZE)}s{_JUMP_END_SIZE}s")
 """Comment, then the statistic match with the jump's size, then the jump's name and zeros."""
-_LAST_CHOICE_END = Struct(f"=256s{len(_JUMP_SIZE)}s{STANDARD_TARGET_SIZE - len(_JUMP_SIZE)}s")
+_LAST_CHOICE_END = Struct(f"={COMMENT_SIZE}s{len(_JUMP_SIZE)}s{_JUMP_END_SIZE}s")
 """The same without the match."""
 _PATTERNS = (EndpointRules, ChoiceRules, DirectChoiceRules)
 _COMMENT = Comment("")

@@ -29,6 +29,15 @@ VERDICTS: Final = {-1: b"DROP", -2: b"ACCEPT", -4: b"QUEUE", -5: b"RETURN"}
 ERROR_TARGET_SIZE: Final = 64
 """Of the target with which a chain begins."""
 
+COMMENT_SIZE: Final = 256
+"""XT_MAX_COMMENT_LEN in xt_comment.h: the text and a NUL, which is all that the match has."""
+STATISTIC_SIZE: Final = 56
+"""Of the whole match: its header and xt_statistic_info in xt_statistic.h, 24 bytes."""
+SCTP_CHUNK_MAP_SIZE: Final = 256
+"""xt_sctp_info in xt_sctp.h: 64 words for the kinds of chunks."""
+NAT_RANGE_SIZE: Final = 48
+"""nf_nat_range2 in nf_nat.h, 44 bytes, padded to the alignment of targets, which is 8."""
+
 INVERT_IN_INTERFACE: Final = 0x01
 INVERT_SOURCE: Final = 0x08
 INVERT_DESTINATION: Final = 0x10
