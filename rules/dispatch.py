@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from rules import names
@@ -22,8 +22,6 @@ _FEW: Final = 16
 """Rules that stand in one chain without a tree: about as many as there are jumps in one."""
 _STEP: Final = 4
 """Bits of the address that one chain decides on: at most 16 jumps."""
-
-_FAMILY_OF_BITS: Final = {32: AF_INET, 128: AF_INET6}
 
 _Keyed = Sequence[tuple[int, Rule]]
 """Rules with their VIPs as numbers."""
@@ -38,7 +36,7 @@ def dispatch(chain: str, rules: Sequence[Rule], kind: str) -> Mapping[str, Rules
     keyed = [(_number(rule.destination), rule) for rule in rules if rule.destination]
     if len(keyed) <= _FEW:
         return {chain: tuple(rules)}
-    tree = _Tree(kind, bits=128 if ":" in keyed[0][1].destination else 32)
+    tree = _Tree(kind, IPv6Address if ":" in keyed[0][1].destination else IPv4Address)
     top = tuple(tree.rules(keyed))
     return {chain: (*top, *(rule for rule in rules if not rule.destination)), **tree.chains}
 
@@ -46,9 +44,10 @@ def dispatch(chain: str, rules: Sequence[Rule], kind: str) -> Mapping[str, Rules
 class _Tree:
     """The chains of a tree below its top."""
 
-    def __init__(self, kind: str, bits: int) -> None:
+    def __init__(self, kind: str, address: type[IPv4Address | IPv6Address]) -> None:
         self._kind = kind
-        self._bits = bits
+        self._address = address
+        self._bits = address.max_prefixlen
         self.chains: dict[str, Rules] = {}
 
     def rules(self, keyed: _Keyed) -> Iterator[Rule]:
@@ -68,7 +67,7 @@ class _Tree:
     def _jump(self, group: _Keyed) -> Rule:
         length = self._alike(group)
         shift = self._bits - length
-        network = f"{_text(group[0][0] >> shift << shift, self._bits)}/{length}"
+        network = f"{self._address(group[0][0] >> shift << shift)}/{length}"
         chain = names.dispatch_chain(self._kind, network)
         self.chains[chain] = tuple(self.rules(group))
         return Rule(chain, destination=network)
@@ -82,9 +81,4 @@ class _Tree:
 
 @lru_cache(maxsize=1 << 16)
 def _number(host_network: str) -> int:
-    address = host_network.partition("/")[0]
-    return int.from_bytes(inet_pton(AF_INET6 if ":" in address else AF_INET, address), "big")
-
-
-def _text(number: int, bits: int) -> str:
-    return inet_ntop(_FAMILY_OF_BITS[bits], number.to_bytes(bits // 8, "big"))
+    return int(ip_address(host_network.partition("/")[0]))
