@@ -23,6 +23,9 @@ _FEW: Final = 16
 _STEP: Final = 4
 """Bits of the address that one chain decides on: at most 16 jumps."""
 
+_ADDRESS: Final = {32: IPv4Address, 128: IPv6Address}
+"""By its bits."""
+
 _Keyed = Sequence[tuple[int, Rule]]
 """Rules with their VIPs as numbers."""
 
@@ -36,7 +39,7 @@ def dispatch(chain: str, rules: Sequence[Rule], kind: str) -> Mapping[str, Rules
     keyed = [(_number(rule.destination), rule) for rule in rules if rule.destination]
     if len(keyed) <= _FEW:
         return {chain: tuple(rules)}
-    tree = _Tree(kind, IPv6Address if ":" in keyed[0][1].destination else IPv4Address)
+    tree = _Tree(kind, 128 if ":" in keyed[0][1].destination else 32)
     top = tuple(tree.rules(keyed))
     return {chain: (*top, *(rule for rule in rules if not rule.destination)), **tree.chains}
 
@@ -44,10 +47,9 @@ def dispatch(chain: str, rules: Sequence[Rule], kind: str) -> Mapping[str, Rules
 class _Tree:
     """The chains of a tree below its top."""
 
-    def __init__(self, kind: str, address: type[IPv4Address | IPv6Address]) -> None:
+    def __init__(self, kind: str, bits: int) -> None:
         self._kind = kind
-        self._address = address
-        self._bits = address.max_prefixlen
+        self._bits = bits
         self.chains: dict[str, Rules] = {}
 
     def rules(self, keyed: _Keyed) -> Iterator[Rule]:
@@ -67,7 +69,7 @@ class _Tree:
     def _jump(self, group: _Keyed) -> Rule:
         length = self._alike(group)
         shift = self._bits - length
-        network = f"{self._address(group[0][0] >> shift << shift)}/{length}"
+        network = f"{_ADDRESS[self._bits](group[0][0] >> shift << shift)}/{length}"
         chain = names.dispatch_chain(self._kind, network)
         self.chains[chain] = tuple(self.rules(group))
         return Rule(chain, destination=network)
