@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -48,19 +48,21 @@ def round_of(
 
 
 def judged(
-    question: Question, outcomes: Iterable[Outcome], expect: Expectation, stage: Stage
+    questions: Sequence[Question], outcomes: Iterable[Outcome], expect: Expectation, stage: Stage
 ) -> str:
-    """What is wrong with the outcomes, or nothing."""
-    source = stage.resolved(expect.source, question.family)
+    """What is wrong with the outcomes of all these questions taken together, or nothing."""
+    first, *more = questions
+    source = stage.resolved(expect.source, first.family)
     wrong = complaint(
         msgspec.structs.replace(expect, source=source),
         [_with_pod_name(one, stage) for one in outcomes],
-        asker=question.own,
+        asker=first.own,
         masqueraded=frozenset[str]().union(
-            *(node.sources(question.family) for node in stage.cluster.nodes.values())
+            *(node.sources(first.family) for node in stage.cluster.nodes.values())
         ),
     )
-    return f"{question}: {wrong}" if wrong else ""
+    beside = f" and {len(more)} more" if more else ""
+    return f"{first}{beside}: {wrong}" if wrong else ""
 
 
 def _with_pod_name(outcome: Outcome, stage: Stage) -> Outcome:

@@ -16,6 +16,7 @@ from tests.e2e.asking import judged, questions_of, round_of
 from tests.e2e.backend import Client, NodeMachine
 from tests.e2e.errors import ExpectationFailedError
 from tests.e2e.plan import of
+from tests.e2e.question import Question
 from tests.e2e.schema import Connect, Continue, EndLoop, Health, Probe, Rules
 from tests.e2e.stage import Stage
 from tests.kernel.node import PROGRAMS
@@ -29,9 +30,13 @@ def await_probe(step: Probe, stage: Stage) -> None:
     expect = stage.expected(step.expect, step.differences)
 
     def wrong() -> str:
-        for question in questions_of(step, stage):
-            outcomes = list(round_of(question, expect, step.count, step.source_port))
-            found = judged(question, outcomes, expect, stage)
+        for questions in _judged_as_one(step, stage):
+            outcomes = [
+                outcome
+                for question in questions
+                for outcome in round_of(question, expect, step.count, step.source_port)
+            ]
+            found = judged(questions, outcomes, expect, stage)
             if found:
                 return found
         return ""
@@ -110,7 +115,7 @@ def continue_connection(step: Continue, stage: Stage) -> None:
     """Ask through open connections."""
     expect = stage.expected(step.expect, step.differences)
     for question, conversation in stage.conversations[step.name]:
-        found = judged(question, [conversation.ask()], expect, stage)
+        found = judged([question], [conversation.ask()], expect, stage)
         if found:
             raise ExpectationFailedError(found)
 
@@ -119,6 +124,11 @@ def saved(machine: NodeMachine, family: Family) -> list[str]:
     """All rules of a family on a node, as iptables-save prints them, without its remarks."""
     printed = machine.run([f"{PROGRAMS[family]}-save"]).stdout
     return [line for line in printed.splitlines() if not line.startswith("#")]
+
+
+def _judged_as_one(step: Probe, stage: Stage) -> list[list[Question]]:
+    questions = questions_of(step, stage)
+    return [questions] if step.together else [[one] for one in questions]
 
 
 def _await(wrong: Callable[[], str], seconds: float) -> None:

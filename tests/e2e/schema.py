@@ -212,11 +212,18 @@ class Probe(Asking, frozen=True, kw_only=True):
     """How often each time; by default enough to meet all pods."""
     source_port: PortNumber | None = None
     """Ask from this port each time: for UDP, always the same flow."""
+    together: bool = False
+    """Judge the answers to all questions as one, not each asker and address by itself."""
     seconds: Seconds = DEFAULT_SECONDS
     """How long it may take until the outcomes are as expected."""
     hold_seconds: Seconds = 0.0
     """How long they must stay so; at least one more round."""
     differences: Differences = field(name="except", default={})
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be judged."""
+        if self.together and self.expect.source:
+            raise ValueError("together says nothing of source: each asker has its own")
 
 
 class Loop(Asking, frozen=True, kw_only=True):

@@ -55,6 +55,12 @@ def test_a_file_is_decoded(tmp_path: Path) -> None:
         ("ready: maybe", "ready: false", "$.steps[1].ready", "Expected `bool | null`"),
         ("{result: lost}", "{pods: [one]}", "$.steps[0].expect.result", "Invalid enum value"),
         ("{same: true}", "{pods: [one]}", "$.steps[0].expect", "exactly one of"),
+        (
+            "{pods: [one], source: kept}\n    together: true",
+            "{pods: [one]}",
+            "$.steps[0]",
+            "together",
+        ),
         ("name: Good", "name: good", "$.name", "matching regex"),
         ("[ipv5]", "[ipv6]", "$.steps[0].families[0]", "Invalid enum value 'ipv5'"),
     ],
