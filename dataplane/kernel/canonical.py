@@ -62,36 +62,6 @@ def canonical(entry: bytes, jump: bytes, family: Family) -> bytes:
     return bytes(clean)
 
 
-def canonical_of_clean(entry: bytes, jump: bytes, family: Family) -> bytes:
-    """The same for an entry that was read into memory full of zeros: several times quicker.
-
-    Nothing follows the NUL of a name there.
-    """
-    if _RECENT in entry:
-        return canonical(entry, jump, family)
-    layout = ENTRY_LAYOUTS[family]
-    (target,) = unpack_from("=H", entry, layout.target_offset_offset)
-    name, verdict = target + NAME_OFFSET, target + VERDICT_OFFSET
-    start = (
-        entry[: layout.nfcache_offset],
-        _ZERO_WORD,
-        entry[layout.target_offset_offset : layout.comefrom_offset],
-        bytes(layout.header_size - layout.comefrom_offset),
-    )
-    if entry[name]:
-        return b"".join((*start, entry[layout.header_size :]))
-    return b"".join(
-        (
-            *start,
-            entry[layout.header_size : name],
-            jump.ljust(NAME_SIZE, b"\0"),
-            entry[name + NAME_SIZE : verdict],
-            _ZERO_WORD,
-            entry[verdict + len(_ZERO_WORD) :],
-        )
-    )
-
-
 def target_name(entry: bytes, family: Family) -> str:
     """Where an entry in canonical form leads: a chain, a verdict, or the name of its target."""
     (target,) = unpack_from("=H", entry, ENTRY_LAYOUTS[family].target_offset_offset)

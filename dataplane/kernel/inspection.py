@@ -40,8 +40,14 @@ def is_as_desired(
     reading: TableReading, desired: Table, encoder: ChainEncoder, retention: Retention
 ) -> bool:
     """Whether all of ours stands in the table, and nothing in its place or left over."""
+    right = {
+        chain
+        for chain, rules in desired.chains.items()
+        # What is to be retained may be missing from a chain that is as desired.
+        if not retention and reading.holds(chain, encoder.entries(rules))
+    }
     try:
-        Transaction(_UneditedTable(reading), encoder, retention).program_all(desired)
+        Transaction(_UneditedTable(reading), encoder, retention).program_all(desired, right=right)
     except _EditNeededError:
         return False
     return True

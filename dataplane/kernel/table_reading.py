@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from functools import cache, cached_property
 from struct import Struct
 from typing import Final, NamedTuple
 
 from dataplane.errors import ConflictError
-from dataplane.kernel.canonical import canonical_of_clean, target_name
+from dataplane.kernel.canonical import canonical, target_name
 from dataplane.kernel.layout import (
     ENTRY_LAYOUTS,
     ERROR_TARGET_SIZE,
     EXTENSION_HEADER,
     NAME_OFFSET,
     NAME_SIZE,
+    STANDARD_TARGET_SIZE,
     VERDICT_OFFSET,
     VERDICTS,
 )
@@ -33,6 +34,8 @@ _REQUEST: Final = Struct("=32sI4x")
 """Name of the table and size of what follows: its entries."""
 _SIZE: Final = Struct("=H")
 _VERDICT: Final = Struct("=i")
+_JUMP: Final = Struct(f"=H{NAME_SIZE}sxi4x")
+"""Standard target: its size, a name or none, and where it leads or nothing."""
 _ERROR_NAME: Final = b"ERROR".ljust(NAME_SIZE, b"\0")
 """Of the target with which a chain begins; what follows it is the chain's name."""
 
@@ -57,6 +60,7 @@ class TableReading:
         self._family = family
         self._table = table
         self._layout = ENTRY_LAYOUTS[family]
+        self._header_size = self._layout.header_size
         self._built_in = {
             chain: _Span(*bounds)
             for chain, bounds in zip(BUILT_IN_CHAINS[table], info.built_in, strict=True)
@@ -80,9 +84,27 @@ class TableReading:
         while offset < end:
             (size,) = _SIZE.unpack_from(content, offset + start)
             entry = bytes(content[offset : offset + size])
-            found.append(canonical_of_clean(entry, self._jump(entry), self._family))
+            found.append(canonical(entry, self._jump(entry), self._family))
             offset += size
         return found
+
+    def holds(self, chain: str, entries: Sequence[bytes]) -> bool:
+        """Whether a chain has these entries in canonical form, and no others.
+
+        That is many times quicker than making those of the chain. What the kernel keeps in a form
+        of its own, besides the targets of jumps, is not recognised.
+        """
+        start, end = self._spans.get(chain, _Span(0, -1))
+        sizes = tuple(map(len, entries))
+        if end - start != sum(sizes):
+            return False
+        targets, before, after = self._targets, self._layout.comefrom_offset, self._header_size
+        expected: list[bytes] = []
+        for entry in entries:
+            target = entry[-STANDARD_TARGET_SIZE:]
+            middle = entry[after:-STANDARD_TARGET_SIZE]
+            expected += (entry[:before], middle, targets.get(target, target))
+        return _cut(self._family, sizes).unpack_from(self.content, start) == tuple(expected)
 
     def target_of(self, entry: bytes) -> str:
         """Where an entry leads: a chain, a verdict, or the name of its target."""
@@ -112,9 +134,9 @@ class TableReading:
         """
         content = self.content
         unseen = {bound for span in self._built_in.values() for bound in span}
-        head_size = self._layout.header_size + ERROR_TARGET_SIZE
-        name_start = self._layout.header_size + NAME_OFFSET
-        text_start = self._layout.header_size + EXTENSION_HEADER.size
+        head_size = self._header_size + ERROR_TARGET_SIZE
+        name_start = self._header_size + NAME_OFFSET
+        text_start = self._header_size + EXTENSION_HEADER.size
         spans = dict(self._built_in)
         chain, start, previous = "", 0, 0
         for offset, size in self._walk():
@@ -133,6 +155,16 @@ class TableReading:
         return spans
 
     @cached_property
+    def _targets(self) -> dict[bytes, bytes]:
+        """What the kernel has for the target of a jump in canonical form."""
+        return {
+            _JUMP.pack(STANDARD_TARGET_SIZE, name, 0): _JUMP.pack(
+                STANDARD_TARGET_SIZE, b"", verdict
+            )
+            for verdict, name in self._jumps.items()
+        }
+
+    @cached_property
     def _jumps(self) -> dict[int, bytes]:
         """Where standard targets lead, as libiptc names it."""
         chains = {span.start: chain.encode() for chain, span in self._spans.items()}
@@ -145,6 +177,20 @@ class TableReading:
             return b""
         (verdict,) = _VERDICT.unpack_from(entry, target + VERDICT_OFFSET)
         return self._jumps.get(verdict, b"")
+
+
+@cache
+def _cut(family: Family, sizes: tuple[int, ...]) -> Struct:
+    """Entries without what the kernel uses itself, each in three parts, the last as a jump's."""
+    layout = ENTRY_LAYOUTS[family]
+    own = layout.header_size - layout.comefrom_offset
+    rests = (max(size - layout.header_size - STANDARD_TARGET_SIZE, 0) for size in sizes)
+    return Struct(
+        "="
+        + "".join(
+            f"{layout.comefrom_offset}s{own}x{rest}s{STANDARD_TARGET_SIZE}s" for rest in rests
+        )
+    )
 
 
 def _read(family: Family, table: TableName, size: int) -> memoryview:

@@ -103,14 +103,18 @@ class Transaction:
         self.changes = Changes()
         """What was changed so far."""
 
-    def program_all(self, table: Table) -> None:
-        """Make our part of the table what it should be, whatever stands there now."""
+    def program_all(self, table: Table, *, right: Collection[str] = ()) -> None:
+        """Make our part of the table what it should be, whatever stands there now.
+
+        Chains that are ``right`` are known to be so already.
+        """
         present = frozenset(self._handle.chains())
         staying = self._retention.chains(present, self._targets_of) if self._retention else ()
         stale = [
             chain for chain in present if is_stale(chain, table.chains) and chain not in staying
         ]
-        self._program(table, table.chains, present, stale)
+        unsure = {chain: rules for chain, rules in table.chains.items() if chain not in right}
+        self._program(table, unsure, present, stale)
 
     def program_some(
         self, table: Table, changed: Mapping[str, Rules], stale: Collection[str]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from dataplane.errors import ConflictError
+from dataplane.kernel.layout import ENTRY_LAYOUTS
 from dataplane.kernel.libiptc import open_table
 from dataplane.kernel.table_info import table_info
 from dataplane.kernel.table_reading import TableReading
@@ -61,6 +62,48 @@ def test_a_reading_says_what_libiptc_says(
     assert {chain: reading.entries(chain) for chain in chains} == expected
     assert not reading.has_chain("MISSING")
     assert reading.entries("MISSING") == []
+
+
+@pytest.mark.parametrize("table", TableName)
+def test_a_quick_look_recognises_what_a_chain_holds(
+    busy_node: KernelNode, plan: AddressPlan, table: TableName
+) -> None:
+    """All chains are recognised by their entries, but for one with forms of the kernel's own."""
+    with busy_node.host.entered():
+        reading = TableReading(plan.family, table, table_info(plan.family, table))
+    chains = {chain: reading.entries(chain) for chain in reading.chains()}
+
+    missed = {chain for chain, entries in chains.items() if not reading.holds(chain, entries)}
+
+    assert missed == ({"THEIRS"} if table is TableName.NAT else set())
+    assert not reading.holds("MISSING", [])
+
+
+@pytest.mark.parametrize("table", TableName)
+def test_a_quick_look_takes_nothing_else_for_what_a_chain_holds(
+    busy_node: KernelNode, plan: AddressPlan, table: TableName
+) -> None:
+    """One entry less, one bit more or another order, and a chain is not recognised any more."""
+    with busy_node.host.entered():
+        reading = TableReading(plan.family, table, table_info(plan.family, table))
+    unchecked = _unchecked_bytes(plan)
+    for chain in reading.chains():
+        entries = reading.entries(chain)
+        assert not reading.holds(chain, [*entries, *entries[:1]]) or not entries
+        assert not reading.holds(chain, entries[::-1]) or entries[::-1] == entries
+        for number, entry in enumerate(entries):
+            before, after = entries[:number], entries[number + 1 :]
+            assert not reading.holds(chain, [*before, *after])
+            for position in set(range(len(entry))) - unchecked:
+                changed = bytearray(entry)
+                changed[position] ^= 1
+                assert not reading.holds(chain, [*before, bytes(changed), *after])
+
+
+def _unchecked_bytes(plan: AddressPlan) -> set[int]:
+    """What follows the sizes in an entry's header: the kernel's own field, and counters."""
+    layout = ENTRY_LAYOUTS[plan.family]
+    return set(range(layout.comefrom_offset, layout.header_size))
 
 
 def test_a_reading_does_not_mix_two_moments(busy_node: KernelNode, plan: AddressPlan) -> None:
