@@ -58,7 +58,7 @@ class Retention:
 
         These stand behind the desired ones, but before the jumps for node ports, which are last.
         """
-        if not self or chain not in _ENTRY_CHAINS:
+        if not self or not self._has_rules_to_keep(chain):
             return desired
         wanted = frozenset(desired)
         staying = [
@@ -73,6 +73,16 @@ class Retention:
             len(desired),
         )
         return [*desired[:end], *staying, *desired[end:]]
+
+    def _has_rules_to_keep(self, chain: str) -> bool:
+        """Whether ``chain`` is one that Services share.
+
+        Chains for a range of VIPs come and go with the Services there: what stays for good is moved
+        from them to the chain that they belong to.
+        """
+        return chain in _ENTRY_CHAINS or (
+            self.is_total and chain.startswith(names.DISPATCH_PREFIXES)
+        )
 
     def _keeps_rule_to(self, target: str) -> bool:
         if self.is_total:

@@ -120,6 +120,8 @@ class Transaction:
         self, table: Table, changed: Mapping[str, Rules], stale: Collection[str]
     ) -> None:
         """Make ``changed`` chains and the hooks what they should be, delete ``stale`` chains."""
+        if self._retention.is_total:
+            stale = ()
         concerned = (*changed, *table.shared_chains, *stale)
         present = frozenset(chain for chain in concerned if self._handle.has_chain(chain))
         self._program(table, changed, present, [chain for chain in stale if chain in present])
@@ -148,11 +150,13 @@ class Transaction:
         missing = [chain for chain in (*chains, *table.shared_chains) if chain not in present]
         create_chains(handle, missing)
         self.changes.chains_created += len(missing)
+        below = self._below_services(present)
         for chain, rules in chains.items():
             entries = encoder.entries(rules)
             if chain in present:
                 entries_now = handle.entries(chain)
-                merged = self._retention.merge(chain, entries, entries_now, handle.target_of)
+                candidates = entries_now + below if chain == names.SERVICES else entries_now
+                merged = self._retention.merge(chain, entries, candidates, handle.target_of)
                 self._edit(chain, entries_now, merged)
             else:
                 handle.append(chain, entries)
@@ -161,6 +165,13 @@ class Transaction:
             entries_now = handle.entries(chain)
             self._edit(chain, entries_now, with_hooks(entries_now, hooks))
         self._delete(stale)
+
+    def _below_services(self, present: Collection[str]) -> list[bytes]:
+        """The entries that an earlier agent's tree for many Services has besides KUBE-SERVICES."""
+        if not self._retention.hashes:
+            return []
+        tree = sorted(chain for chain in present if chain.startswith(names.DISPATCH_PREFIXES))
+        return [entry for chain in tree for entry in self._handle.entries(chain)]
 
     def _targets_of(self, chain: str) -> Iterator[str]:
         return map(self._handle.target_of, self._handle.entries(chain))

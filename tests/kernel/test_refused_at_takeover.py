@@ -9,40 +9,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Final
 
 import pytest
 
 from dataplane.kernel.libiptc import ForeignTable, TableHandle
-from lab import Answered, NodeLab, probe
+from lab import Answered, NodeLab
 from rules import names
 from rules.ir import TableName
 from rules.model import ObjectKey, ServiceState
 from tests.address_plan import AddressPlan
-from tests.builders import local, service_port, state
-from tests.kernel.node import KernelNode
-from tests.kernel.traffic import tcp
+from tests.builders import local, state
+from tests.kernel.node import KernelNode, in_both_layouts
+from tests.kernel.traffic import at_once, tcp
 
-_PORTS: Final = range(1000, 1050)
-_CULPRIT: Final = 1033
-_GONE: Final = 1050
+_NUMBERS: Final = range(50)
+_CULPRIT: Final = 33
+_GONE: Final = 50
+
+
+def _vip(plan: AddressPlan, number: int) -> str:
+    """So far apart that a large cluster's tree takes more than one step to tell all of them."""
+    return str(ip_address(plan.other_cluster_ip) + 1 + number * 7)
 
 
 def _service(
-    plan: AddressPlan, port: int, *pods: str, affinity_seconds: int | None = None
+    plan: AddressPlan, number: int, *pods: str, affinity_seconds: int | None = None
 ) -> ServiceState:
     return state(
         plan,
         *map(local, pods),
-        key=ObjectKey("default", f"service-{port}"),
-        ports=(service_port(port),),
+        key=ObjectKey("default", f"service-{number}"),
+        cluster_ips=(_vip(plan, number),),
         affinity_seconds=affinity_seconds,
     )
 
 
 def _left(plan: AddressPlan) -> list[ServiceState]:
-    """What the earlier agent served."""
-    return [_service(plan, port, plan.local_pod) for port in (*_PORTS, _GONE)]
+    """What the earlier agent served: with two endpoints each."""
+    pods = (plan.local_pod, plan.remote_pod)
+    return [_service(plan, number, *pods) for number in (*_NUMBERS, _GONE)]
 
 
 def _wanted(plan: AddressPlan) -> list[ServiceState]:
@@ -50,12 +57,12 @@ def _wanted(plan: AddressPlan) -> list[ServiceState]:
     return [
         _service(
             plan,
-            port,
+            number,
             plan.local_pod,
             plan.other_local_pod,
-            affinity_seconds=0 if port == _CULPRIT else None,
+            affinity_seconds=0 if number == _CULPRIT else None,
         )
-        for port in _PORTS
+        for number in _NUMBERS
     ]
 
 
@@ -75,6 +82,7 @@ def _after_each_commit(check: Callable[[], None]) -> Iterator[list[TableName | F
         yield commits
 
 
+@in_both_layouts
 def test_no_service_stops_while_a_culprit_is_looked_for(
     node: KernelNode, machines: NodeLab, plan: AddressPlan
 ) -> None:
@@ -85,25 +93,28 @@ def test_no_service_stops_while_a_culprit_is_looked_for(
 
     def ask_all() -> None:
         silent.extend(
-            port
-            for port in _PORTS
-            if not isinstance(probe(machines.client, tcp(plan.cluster_ip, port)), Answered)
+            number
+            for number in _NUMBERS
+            if not isinstance(at_once(machines.client, tcp(_vip(plan, number))), Answered)
         )
 
     with _after_each_commit(ask_all) as commits:
         report = node.program(plan, *_wanted(plan))
+        assert len(commits) > 5
+        node.program(plan, *_wanted(plan), verify=True)
+        node.program(plan, *_wanted(plan), _service(plan, _GONE, plan.local_pod))
+        assert len(commits) > 7
 
     assert silent == []
-    assert len(commits) > 5
     assert [key.name for key in report.set_aside] == [f"service-{_CULPRIT}"]
-    assert report.tables[TableName.NAT].changes.chains_created >= len(_PORTS) - 1
+    assert report.tables[TableName.NAT].changes.chains_created >= len(_NUMBERS) - 1
 
 
 def test_only_the_culprit_keeps_what_was_left(lone_node: KernelNode, plan: AddressPlan) -> None:
     """When the culprit is found, all is as if it still were what the earlier agent made of it."""
     mixed = [
-        _service(plan, _CULPRIT, plan.local_pod) if one.service.affinity_seconds == 0 else one
-        for one in _wanted(plan)
+        left if wanted.service.affinity_seconds == 0 else wanted
+        for left, wanted in zip(_left(plan), _wanted(plan), strict=False)
     ]
     lone_node.program(plan, *mixed)
     expected = _sorted(lone_node, plan)
@@ -141,10 +152,7 @@ def test_a_culprit_that_is_mended_replaces_what_was_left(
     lone_node.program(plan, *_left(plan))
     lone_node.restart_agent()
     lone_node.program(plan, *_wanted(plan))
-    mended = [
-        _service(plan, one.service.ports[0].port, plan.local_pod, plan.other_local_pod)
-        for one in _wanted(plan)
-    ]
+    mended = [_service(plan, number, plan.local_pod, plan.other_local_pod) for number in _NUMBERS]
 
     lone_node.program(plan, *mended)
 
@@ -155,30 +163,29 @@ def test_a_culprit_that_is_mended_replaces_what_was_left(
     assert after == lone_node.contents(plan)
 
 
+@in_both_layouts
 def test_what_serves_in_an_older_layout_stays_until_all_is_admitted(
-    lone_node: KernelNode, plan: AddressPlan
+    node: KernelNode, plan: AddressPlan
 ) -> None:
     """Rules that say in KUBE-SERVICES what stands elsewhere today are kept by every trial."""
-    lone_node.program(plan, *_left(plan))
-    address, port = plan.host(plan.cluster_ip), str(_PORTS[0])
-    match = ("-d", address, "-p", "tcp", "-m", "tcp", "--dport", port)
-    lone_node.iptables(plan, "-t", "nat", "-I", names.SERVICES, *match, "-j", names.MARK_MASQ)
-    before = lone_node.contents(plan)["nat", names.SERVICES]
-    lone_node.restart_agent()
+    node.program(plan, *_left(plan))
+    match = ("-d", plan.host(_vip(plan, 0)), "-p", "tcp", "-m", "tcp", "--dport", "80")
+    node.iptables(plan, "-t", "nat", "-I", names.SERVICES, *match, "-j", names.MARK_MASQ)
+    before = node.contents(plan)["nat", names.SERVICES]
+    node.restart_agent()
     missing: list[list[str]] = []
 
     def look() -> None:
-        now = lone_node.contents(plan)["nat", names.SERVICES]
+        now = node.contents(plan)["nat", names.SERVICES]
         missing.append([rule for rule in before if rule not in now])
 
     with _after_each_commit(look):
-        lone_node.program(plan, *_wanted(plan))
+        node.program(plan, *_wanted(plan))
 
     *trials, last = missing
     assert len(trials) > 5
     assert not any(trials)
-    assert len(last) == 2
-    assert names.MARK_MASQ in last[0]
+    assert any(names.MARK_MASQ in rule for rule in last)
 
 
 def _sorted(node: KernelNode, plan: AddressPlan) -> dict[tuple[str, str], list[str]]:
