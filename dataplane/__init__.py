@@ -9,6 +9,8 @@
   each sync.
 - :mod:`dataplane.config`: kube-proxy's configuration file; :mod:`dataplane.settings`: what the
   operator chose, from the file and from flags.
+- :mod:`dataplane.dump`, :mod:`dataplane.diff`, :mod:`dataplane.trace`: what is desired, what of it
+  the kernel lacks, and where a packet goes.
 - :mod:`dataplane.cli`: the commands; :mod:`dataplane.run` puts the agent together.
 
 Side effects live here; what should stand in the kernel is decided by :mod:`rules`.

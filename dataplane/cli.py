@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``dataplane``: run, dump, cleanup."""
+"""The command ``dataplane``: run, dump, diff, trace, cleanup."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Final
 import click
 
 from dataplane.config.document import write_configuration
-from dataplane.errors import DataplaneError
+from dataplane.errors import DataplaneError, KernelUnusableError
 from dataplane.flags import Flags, decode_settings, settings_flags
 from dataplane.instance_lock import instance_lock
 from dataplane.logs import configure_logs
@@ -28,6 +29,8 @@ _lock_file_option: Final = click.option(
     show_default=True,
     help="Held while an agent runs on this node: keeps out a second one, and clean-up.",
 )
+_SAME, _DIFFERENT, _CANNOT_TELL = range(3)
+"""How the command diff ends."""
 _FAMILIES: Final = {
     Family.IPV4.value: (Family.IPV4,),
     Family.IPV6.value: (Family.IPV6,),
@@ -113,6 +116,88 @@ def dump(flags: Flags, output: str, family: str) -> None:
 
 @cli.command()
 @settings_flags
+@click.option(
+    "--output",
+    type=click.Choice(["diff", "json"]),
+    default="diff",
+    show_default=True,
+    help="As a unified diff by chain, or for programs.",
+)
+@click.option(
+    "--family",
+    type=click.Choice(list(_FAMILIES)),
+    default="all",
+    show_default=True,
+    help="Whose rules to compare.",
+)
+def diff(flags: Flags, output: str, family: str) -> None:
+    """Compare the desired rules with those in the kernel; changes nothing. Needs root.
+
+    Ends with 0 if they are the same, with 1 if they differ, and with 2 if that cannot be told.
+    """
+    try:
+        is_same = _compare(flags, output, family)
+    except DataplaneError as error:
+        _tell(error)
+        sys.exit(_CANNOT_TELL)
+    sys.exit(_SAME if is_same else _DIFFERENT)
+
+
+@cli.command()
+@settings_flags
+@click.option("--from", "source", required=True, metavar="IP[:PORT]", help="Who sends the packet.")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    metavar="IP:PORT[/PROTOCOL]",
+    help="Whom it is for; the protocol is tcp, udp or sctp, tcp if none is named.",
+)
+@click.option(
+    "--in-interface",
+    help="By which the packet arrives; without it, one from an address of this node is taken to"
+    " come from a process here.",
+)
+@click.option(
+    "--rules",
+    "which",
+    type=click.Choice(["desired", "live"]),
+    default="desired",
+    show_default=True,
+    help="Follow it through the rules that run would program, or through this node's own.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["words", "json"]),
+    default="words",
+    show_default=True,
+    help="For people, or for programs.",
+)
+def trace(
+    flags: Flags, source: str, target: str, in_interface: str | None, which: str, output: str
+) -> None:
+    """Follow the first packet of a connection through the rules; changes nothing.
+
+    Tells the endpoints it can reach with the odds of each, whether it is masqueraded, rejected or
+    dropped, and the rules it meets. Needs root for live rules only.
+    """
+    from dataplane.packet_flags import decode_packet  # noqa: PLC0415 - see run
+    from dataplane.trace import trace_desired, trace_live  # noqa: PLC0415
+    from rules.trace.jsonform import json_trace  # noqa: PLC0415
+    from rules.trace.words import trace_words  # noqa: PLC0415
+
+    packet = decode_packet(source, target, in_interface)
+    settings = _prepare(flags)
+    follow = trace_live if which == "live" else trace_desired
+    traced = follow(settings, packet)
+    if output == "json":
+        click.echo(json.dumps(json_trace(traced), indent=2))
+    else:
+        click.echo(trace_words(traced), nl=False)
+
+
+@cli.command()
+@settings_flags
 @_lock_file_option
 def cleanup(flags: Flags, lock_file: Path) -> None:
     """Remove all rules and chains that the agent ever adds, and nothing else. Needs root.
@@ -132,8 +217,12 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except DataplaneError as error:
-        click.echo(f"dataplane: {error}", err=True)
+        _tell(error)
         sys.exit(1)
+
+
+def _tell(error: DataplaneError) -> None:
+    click.echo(f"dataplane: {error}", err=True)
 
 
 def _prepare(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
@@ -142,6 +231,28 @@ def _prepare(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
     for remark in settings.remarks:
         _log.warning("%s", remark)
     return settings
+
+
+def _compare(flags: Flags, output: str, family: str) -> bool:
+    """Print how the kernel's rules differ from the desired ones; returns whether they do not."""
+    from dataplane.diff import differences  # noqa: PLC0415 - see run
+    from dataplane.kernel.libiptc import usable_families  # noqa: PLC0415
+    from dataplane.picture import take_picture  # noqa: PLC0415
+    from dataplane.sysctls import is_tcp_be_liberal  # noqa: PLC0415
+    from rules.comparison import json_differences, unified_text  # noqa: PLC0415
+
+    settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal())
+    # First of all: without privileges there is no need to ask a cluster.
+    usable = usable_families()
+    families = tuple(one for one in _FAMILIES[family] if one in usable)
+    if not families:
+        raise KernelUnusableError(f"this machine has no {family} tables; compare another family")
+    found = differences(settings, take_picture(settings.source), families)
+    if output == "json":
+        click.echo(json.dumps(json_differences(found), indent=2))
+    else:
+        click.echo(unified_text(found), nl=False)
+    return not found
 
 
 def _clean_up(settings: Settings, lock_file: Path) -> None:

@@ -31,15 +31,20 @@ def desired_tables(
     picture: Picture,
     families: tuple[Family, ...],
     local_addresses: Callable[[], Iterable[str]] | None = None,
+    *,
+    was_large: bool = False,
 ) -> Mapping[Family, Tables]:
-    """The tables that the agent would program.
+    """The tables that the agent would program; ``was_large`` is as in :func:`context_of`.
 
     Without ``local_addresses`` node ports are restricted to addresses of the Node object: a dry run
     has no interfaces.
     """
     addresses = local_addresses or (lambda: picture.node.addresses)
     tables = {
-        family: build(picture.services, context_of(settings, picture, family, addresses))
+        family: build(
+            picture.services,
+            context_of(settings, picture, family, addresses, was_large=was_large),
+        )
         for family in families
     }
     for family_tables in tables.values():

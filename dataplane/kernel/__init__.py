@@ -3,6 +3,8 @@
 
 - :mod:`dataplane.kernel.layout`, :mod:`dataplane.kernel.encode`,
   :mod:`dataplane.kernel.encode_chain`: rules to the kernel's bytes.
+- :mod:`dataplane.kernel.decode`, :mod:`dataplane.kernel.live`: the way back, for whoever follows a
+  packet.
 - :mod:`dataplane.kernel.canonical`: what the kernel gives back, made comparable.
 - :mod:`dataplane.kernel.libiptc`: the one module that uses python-iptables.
 - :mod:`dataplane.kernel.table_info`: how large a table is, asked without reading it.

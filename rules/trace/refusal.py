@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rules import names
 from rules.external_chains import INGRESS_IP
@@ -13,6 +13,14 @@ from rules.ir import Comment, Rule
 from rules.rejects import NO_ENDPOINTS, NO_LOCAL_ENDPOINTS
 from rules.trace.packet import Step
 from rules.trace.rule_set import ForeignRule
+
+_REFUSALS: Final = (
+    names.SERVICES,
+    names.EXTERNAL_SERVICES,
+    names.INTERNAL_REFUSAL_PREFIX,
+    names.EXTERNAL_REFUSAL_PREFIX,
+)
+"""How the names begin of the chains that refuse what nobody can serve."""
 
 
 class Policy(Enum):
@@ -53,7 +61,7 @@ def refusal_of(steps: Sequence[Step], policy_of: str) -> Refusal:
         (Policy.NO_ENDPOINTS, NO_ENDPOINTS),
         (Policy.NO_LOCAL_ENDPOINTS, NO_LOCAL_ENDPOINTS),
     ):
-        if last.chain in (names.SERVICES, names.EXTERNAL_SERVICES) and comment.endswith(words):
+        if last.chain.startswith(_REFUSALS) and comment.endswith(words):
             return Refusal(policy, comment.removesuffix(words))
     if last.chain == names.PROXY_FIREWALL and (refusal := _firewalled(steps)):
         return refusal

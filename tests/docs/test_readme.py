@@ -103,10 +103,10 @@ def test_flags_in_commands_exist() -> None:
     typed = [
         match
         for command in _COMMANDS
-        if (match := re.search(r"\bdataplane (run|dump|cleanup)\b([^|]*)", command.line))
+        if (match := re.search(r"\bdataplane (run|dump|diff|trace|cleanup)\b([^|]*)", command.line))
     ]
 
-    assert {match[1] for match in typed} >= {"run", "dump"}
+    assert {match[1] for match in typed} >= {"run", "dump", "diff", "trace"}
     for match in typed:
         assert set(re.findall(r"--[a-z-]+", match[2])) <= _help(match[1]).keys()
 
@@ -116,6 +116,8 @@ def test_flags_in_commands_exist() -> None:
     [
         ("run", [_EVERY_COMMAND, _RUN_AND_CLEANUP, "Flags of `run`"]),
         ("dump", [_EVERY_COMMAND, "Flags of `dump`"]),
+        ("diff", [_EVERY_COMMAND, "Flags of `diff`"]),
+        ("trace", [_EVERY_COMMAND, "Flags of `trace`"]),
         ("cleanup", [_EVERY_COMMAND, _RUN_AND_CLEANUP]),
     ],
 )

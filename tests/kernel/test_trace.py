@@ -26,7 +26,7 @@ from rules.trace.errors import UnknownRuleError
 from rules.trace.tracer import Fate
 from tests.address_plan import IPV4, OTHER_NODE, THIS_NODE, AddressPlan
 from tests.builders import OptionFields, endpoint_slice, local, remote, state
-from tests.kernel.node import KernelNode
+from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.tracing import (
     OWNER,
     Sender,
@@ -175,8 +175,9 @@ _OPTIONS: SearchStrategy[OptionFields] = st.builds(
 )
 
 
+@in_both_layouts
 @settings(
-    max_examples=30,
+    max_examples=20,
     # Without shrinking: each step would wait for packets that do not come.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -220,6 +221,7 @@ def _outcomes(
     return {(fate, refusal.policy.value if refusal else "") for fate, refusal in found}
 
 
+@in_both_layouts
 def test_each_kind_of_outcome_is_seen(
     node: KernelNode, machines: NodeLab, plan: AddressPlan
 ) -> None:

@@ -9,8 +9,8 @@ from rules.ir import DROP, Reject, Rule
 from rules.model import ServiceState, ServiceType, SliceEndpoint, TrafficPolicy
 from rules.trace.refusal import Policy, Refusal
 from rules.trace.tracer import Fate
-from tests.address_plan import AddressPlan
-from tests.builders import NODE_PORT, context, local, remote, service_port, state
+from tests.address_plan import IPV4, AddressPlan
+from tests.builders import NODE_PORT, WEB, context, local, remote, service_port, state
 from tests.unit.rules.trace.support import PacketFields, follow, rule_set, trace_services
 
 _LOCAL = TrafficPolicy.LOCAL
@@ -101,3 +101,16 @@ def test_other_refusals_name_the_chain(
     (path,) = follow(rule_set(filters={"FORWARD": rules}, policies={"FORWARD": policy}))
 
     assert path.outcome.refusal == refusal
+
+
+def test_a_refusal_in_the_tree_of_a_large_cluster_is_told() -> None:
+    """Where the refusing rule stands in a chain of a range of VIPs, its words still count."""
+    many = [
+        state(IPV4, key=WEB._replace(name=f"web-{number}"), cluster_ips=(f"10.96.0.{number}",))
+        for number in range(1, 40)
+    ]
+    on_node = context(IPV4, is_large=True)
+    (path,) = trace_services(IPV4, on_node, *many, destination="10.96.0.7").paths
+
+    assert path.steps[-1].chain.startswith("KUBE-NOEP-")
+    assert path.outcome.refusal == Refusal(Policy.NO_ENDPOINTS, "default/web-7")
