@@ -53,6 +53,8 @@ class ForeignTable(Enum):
     MANGLE = "mangle"
 
 
+AnyTable = TableName | ForeignTable
+
 _MANGLE_CHAINS: Final = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 
 
@@ -105,7 +107,7 @@ class TableHandle:
     that does not exist.
     """
 
-    def __init__(self, family: Family, table: TableName | ForeignTable) -> None:
+    def __init__(self, family: Family, table: AnyTable) -> None:
         """Read the table.
 
         Raises:
@@ -259,7 +261,7 @@ class TableHandle:
 
 
 @contextmanager
-def open_table(family: Family, table: TableName | ForeignTable) -> Iterator[TableHandle]:
+def open_table(family: Family, table: AnyTable) -> Iterator[TableHandle]:
     """A handle for one transaction, freed at the end.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from dataplane.kernel.libiptc import ForeignTable, TableHandle
+from dataplane.kernel.libiptc import AnyTable, TableHandle
 from lab import Answered, NodeLab
 from rules import names
 from rules.ir import TableName
@@ -67,9 +67,9 @@ def _wanted(plan: AddressPlan) -> list[ServiceState]:
 
 
 @contextmanager
-def _after_each_commit(check: Callable[[], None]) -> Iterator[list[TableName | ForeignTable]]:
+def _after_each_commit(check: Callable[[], None]) -> Iterator[list[AnyTable]]:
     """The tables of all commits so far; a loop beside the agent might miss what is short."""
-    commits: list[TableName | ForeignTable] = []
+    commits: list[AnyTable] = []
     commit = TableHandle.commit
 
     def watched(handle: TableHandle) -> None:

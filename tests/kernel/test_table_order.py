@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataplane.kernel.libiptc import TableHandle
+from dataplane.kernel.libiptc import AnyTable, TableHandle
 from rules.ir import TableName
 from tests.address_plan import AddressPlan
 from tests.builders import local, state
@@ -13,9 +13,9 @@ from tests.kernel.node import KernelNode
 
 
 @pytest.fixture
-def commits(monkeypatch: pytest.MonkeyPatch) -> list[TableName]:
+def commits(monkeypatch: pytest.MonkeyPatch) -> list[AnyTable]:
     """The tables committed, in order."""
-    made: list[TableName] = []
+    made: list[AnyTable] = []
     commit = TableHandle.commit
 
     def noted(handle: TableHandle) -> None:
@@ -27,7 +27,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> list[TableName]:
 
 
 def test_translation_comes_before_the_refusal_goes(
-    lone_node: KernelNode, plan: AddressPlan, commits: list[TableName]
+    lone_node: KernelNode, plan: AddressPlan, commits: list[AnyTable]
 ) -> None:
     """A service that gets its first endpoint is never neither refused nor translated."""
     lone_node.program(plan, state(plan))
@@ -39,7 +39,7 @@ def test_translation_comes_before_the_refusal_goes(
 
 
 def test_refusal_comes_before_the_translation_goes(
-    lone_node: KernelNode, plan: AddressPlan, commits: list[TableName]
+    lone_node: KernelNode, plan: AddressPlan, commits: list[AnyTable]
 ) -> None:
     """A service that loses its last endpoint is never neither refused nor translated."""
     lone_node.program(plan, state(plan, local(plan.local_pod)))

@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
-from dataplane.kernel.libiptc import ForeignTable, TableHandle
+from dataplane.kernel.libiptc import AnyTable, TableHandle
 from lab import Answered, Host, NodeLab, Outcome, Target, probe, wait_until
 from rules import names
 from rules.ir import TableName
@@ -150,8 +150,8 @@ def test_a_stale_chain_in_foreign_use_is_reported_and_kept(
     assert ("nat", stale) not in lone_node.contents(plan)
 
 
-def _count_commits(monkeypatch: pytest.MonkeyPatch) -> list[TableName | ForeignTable]:
-    commits: list[TableName | ForeignTable] = []
+def _count_commits(monkeypatch: pytest.MonkeyPatch) -> list[AnyTable]:
+    commits: list[AnyTable] = []
     commit = TableHandle.commit
 
     def counted(handle: TableHandle) -> None:
