@@ -7,8 +7,9 @@ import logging
 from typing import Final
 
 from dataplane.errors import KernelError
-from dataplane.kernel.canary import CANARY, remove_canary
+from dataplane.kernel.canary import remove_canary
 from dataplane.reports.observation import SyncObserver, SyncOutcome
+from rules import names
 from rules.ir import Family
 
 _log = logging.getLogger(__name__)
@@ -31,8 +32,12 @@ class LeftoverRemover(SyncObserver):
         try:
             is_removed = remove_canary(family, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS)
         except KernelError as error:
-            _log.debug("%s of the %s table mangle stays for now: %s", CANARY, family.value, error)
+            _log.debug("%s table mangle is left alone for now: %s", family.value, error)
             return
         self._done.add(family)
         if is_removed:
-            _log.info("removed kube-proxy's %s from the %s table mangle", CANARY, family.value)
+            _log.info(
+                "removed kube-proxy's %s from the %s table mangle",
+                names.KUBE_PROXY_CANARY,
+                family.value,
+            )

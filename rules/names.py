@@ -44,9 +44,12 @@ DISPATCH_PREFIXES: Final = (NAT_DISPATCH_PREFIX, INTERNAL_REFUSAL_PREFIX, EXTERN
 """Chains that belong to a range of VIPs: of nat's KUBE-SERVICES, of filter's KUBE-SERVICES and of
 KUBE-EXTERNAL-SERVICES."""
 
-_LEFT_BY_KUBE_PROXY: Final = ("KUBE-XLB-", "KUBE-PROXY-CANARY")
-"""Chains of kube-proxy that have no place in our layout: local external traffic until 1.22, and the
-one by whose absence it notices that a table was flushed."""
+KUBE_PROXY_CANARY: Final = "KUBE-PROXY-CANARY"
+"""By its absence kube-proxy notices that a table was flushed."""
+
+_LEFT_BY_KUBE_PROXY: Final = ("KUBE-XLB-", KUBE_PROXY_CANARY)
+"""Chains of kube-proxy that have no place in our layout; the first: local external traffic until
+1.22."""
 
 MAX_LENGTH: Final = 28
 """XT_EXTENSION_MAXNAMELEN (29) less the NUL; libiptc cuts longer names without a word."""

@@ -13,9 +13,9 @@ from typing import Final
 from dataplane.errors import ChainInUseError
 from dataplane.kernel.libiptc import ForeignTable, open_table
 from dataplane.kernel.xtables_lock import xtables_lock
+from rules import names
 from rules.ir import Family
 
-CANARY: Final = "KUBE-PROXY-CANARY"
 _TABLES_IN_USE: Final = {
     Family.IPV4: Path("/proc/thread-self/net/ip_tables_names"),
     Family.IPV6: Path("/proc/thread-self/net/ip6_tables_names"),
@@ -34,10 +34,10 @@ def remove_canary(family: Family, *, lock_timeout_seconds: float) -> bool:
         xtables_lock(lock_timeout_seconds),
         open_table(family, ForeignTable.MANGLE) as handle,
     ):
-        if not handle.has_chain(CANARY) or handle.count(CANARY):
+        if not handle.has_chain(names.KUBE_PROXY_CANARY) or handle.count(names.KUBE_PROXY_CANARY):
             return False
         try:
-            handle.delete_chain(CANARY)
+            handle.delete_chain(names.KUBE_PROXY_CANARY)
         except ChainInUseError:
             return False
         handle.commit()

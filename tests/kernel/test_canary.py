@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from dataplane.kernel.canary import CANARY, remove_canary
+from dataplane.kernel.canary import remove_canary
 from lab import Lab
+from rules.names import KUBE_PROXY_CANARY as CANARY
 from tests.address_plan import AddressPlan
 from tests.kernel.node import KernelNode
 
