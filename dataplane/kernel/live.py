@@ -7,39 +7,36 @@ tables are read one after the other, and a writer may come in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
 from dataplane.kernel.decode import Decoder
 from dataplane.kernel.libiptc import TableHandle, open_table
 from rules.ir import BUILT_IN_CHAINS, RETURN, Family, TableName
-from rules.trace.rule_set import Chain, RuleSet
+from rules.trace.rule_set import Chain, LazyChains, RuleSet
 
 
-class LiveTable(Mapping[str, Chain]):
-    """The chains of an open table, each decoded when it is asked for: a packet sees few of them."""
+class LiveTable(LazyChains):
+    """The chains of an open table."""
 
     def __init__(self, handle: TableHandle, table: TableName, decoder: Decoder) -> None:
+        super().__init__()
         self._handle = handle
         self._built_in = BUILT_IN_CHAINS[table]
         self._decoder = decoder
-        self._decoded: dict[str, Chain] = {}
 
-    def __getitem__(self, name: str) -> Chain:
-        if name not in self._decoded:
-            if not self._handle.has_chain(name):
-                raise KeyError(name)
-            self._decoded[name] = Chain(
-                tuple(map(self._decoder.rule, self._handle.entries(name))),
-                self._handle.policy(name) if name in self._built_in else RETURN,
-            )
-        return self._decoded[name]
+    def make(self, name: str) -> Chain:
+        """See :class:`LazyChains`."""
+        if not self._handle.has_chain(name):
+            raise KeyError(name)
+        return Chain(
+            tuple(map(self._decoder.rule, self._handle.entries(name))),
+            self._handle.policy(name) if name in self._built_in else RETURN,
+        )
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._handle.chains())
-
-    def __len__(self) -> int:
-        return len(self._handle.chains())
+    def names(self) -> Collection[str]:
+        """See :class:`LazyChains`."""
+        return self._handle.chains()
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from rules.ir import ACCEPT, BUILT_IN_CHAINS, RETURN, Family, Rule, Table, TableName, Tables
-from rules.text import chains_in_order, save_rule
+from rules.text import save_rule
 
 ANY_PORT: Final = (0, 0xFFFF)
 
@@ -64,17 +65,62 @@ RuleSet = Mapping[TableName, Mapping[str, Chain]]
 """The chains of each table by name, built-in ones among them."""
 
 
+class LazyChains(Mapping[str, Chain]):
+    """The chains of a table, each made when it is first asked for: a packet sees few of them."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Chain] = {}
+
+    @abstractmethod
+    def make(self, name: str) -> Chain:
+        """Make a chain.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+
+    @abstractmethod
+    def names(self) -> Collection[str]:
+        """The names of all chains."""
+
+    def __getitem__(self, name: str) -> Chain:
+        if name not in self._made:
+            self._made[name] = self.make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+
 def desired_rule_set(tables: Tables) -> RuleSet:
     """A machine on which nothing stands but ``tables``."""
-    return {table.name: _chains(table) for table in tables.values()}
+    return {table.name: _DesiredChains(table) for table in tables.values()}
 
 
-def _chains(table: Table) -> Mapping[str, Chain]:
-    built_in = BUILT_IN_CHAINS[table.name]
-    return {
-        name: Chain(tuple(rules), ACCEPT if name in built_in else RETURN)
-        for name, rules in chains_in_order(table)
-    }
+class _DesiredChains(LazyChains):
+    """The chains of a desired table."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self._table = table
+        self._built_in = BUILT_IN_CHAINS[table.name]
+        self._hooked: dict[str, tuple[Rule, ...]] = dict.fromkeys(
+            (*self._built_in, *table.shared_chains), ()
+        )
+        for hook in table.hooks:
+            self._hooked[hook.chain] += (hook.rule,)
+
+    def make(self, name: str) -> Chain:
+        """See :class:`LazyChains`."""
+        rules = self._hooked[name] if name in self._hooked else tuple(self._table.chains[name])
+        return Chain(rules, ACCEPT if name in self._built_in else RETURN)
+
+    def names(self) -> Collection[str]:
+        """See :class:`LazyChains`."""
+        return {**self._hooked, **self._table.chains}.keys()
 
 
 def _range_text(ports: tuple[int, int]) -> str:

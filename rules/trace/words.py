@@ -37,7 +37,7 @@ def trace_words(trace: Trace) -> str:
     return "\n".join(_lines(trace)) + "\n"
 
 
-def odds_text(odds: Fraction) -> str:
+def _odds_text(odds: Fraction) -> str:
     """Odds in per cent; those too small to see are not called none."""
     return f"{float(odds):.2%}" if odds >= Fraction(1, 20000) else "< 0.01%"
 
@@ -49,7 +49,7 @@ def _lines(trace: Trace) -> Iterator[str]:
         yield ""
         yield _assumption_words(assumptions)
         for outcome, odds in outcomes.items():
-            yield f"  {odds_text(odds):>7}  {_outcome_words(outcome, trace.packet)}"
+            yield f"  {_odds_text(odds):>7}  {_outcome_words(outcome, trace.packet)}"
     if trace.absences:
         yield ""
         yield "It does not reach:"
