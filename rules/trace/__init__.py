@@ -11,6 +11,7 @@ How it reads:
 - :mod:`rules.trace.packet`: the first packet of a connection, and how far it got.
 - :mod:`rules.trace.rule_set`: the rules to follow, ours and others'.
 - :mod:`rules.trace.matching`, :mod:`rules.trace.walk`: one rule, one built-in chain.
+- :mod:`rules.trace.errors`: why they cannot be followed to the end.
 - :mod:`rules.trace.tracer`: from chain to chain, as the kernel calls them.
 - :mod:`rules.trace.refusal`: by which policy a packet was refused.
 - :mod:`rules.trace.absence`: why an endpoint gets none of the packets.

@@ -91,7 +91,7 @@ class Branch:
         return replace(self, packet=replace(self.packet, mark=mark))
 
     def translated(self, target: Dnat) -> Branch:
-        """This branch with another destination; conntrack tells whether it is another one."""
+        """This branch with the target's destination, which may be the one that it had."""
         packet = replace(self.packet, destination=target.address, destination_port=target.port)
         return replace(
             self, packet=packet, is_translated=self.is_translated or packet != self.packet

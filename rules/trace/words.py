@@ -90,12 +90,10 @@ def _if_words(assumptions: Assumptions) -> str:
 
 
 def _outcome_words(outcome: Outcome, packet: Packet) -> str:
+    if outcome.refusal:
+        return f"{_end_words(outcome)}: {_refusal_words(outcome.refusal, packet)}"
     source = "masqueraded" if outcome.is_masqueraded else "its source unchanged"
-    match outcome.fate:
-        case Fate.SENT | Fate.DELIVERED:
-            return f"{_end_words(outcome)}, {source}"
-        case Fate.REJECTED | Fate.DROPPED:
-            return f"{_end_words(outcome)}: {_refusal_words(outcome.refusal, packet)}"
+    return f"{_end_words(outcome)}, {source}"
 
 
 def _end_words(outcome: Outcome) -> str:
@@ -112,9 +110,7 @@ def _end_words(outcome: Outcome) -> str:
             return f"{outcome.fate.value}{on_the_way}"
 
 
-def _refusal_words(refusal: Refusal | None, packet: Packet) -> str:
-    if refusal is None:
-        return ""
+def _refusal_words(refusal: Refusal, packet: Packet) -> str:
     return _WHY_REFUSED[refusal.policy].format(where=refusal.where, source=packet.source)
 
 

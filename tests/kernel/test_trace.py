@@ -140,7 +140,7 @@ _FOREIGN = {
     "nat": (
         "-I POSTROUTING -s {client} -j MASQUERADE",
         "-I PREROUTING ! -i eth0 -p tcp -m tcp --dport 81 -j ACCEPT",
-        "-I PREROUTING -d {vip} -p udp -j DNAT --to-destination {endpoint}",
+        "-I PREROUTING -d {vip} -p udp -j DNAT --to-destination {owned}",
     ),
 }
 """What others may have in their tables, by table; none of it hinders an answer on its way back."""
@@ -160,7 +160,7 @@ def _foreign_text(draw: DrawFn, plan: AddressPlan) -> str:
         client=of(plan, OTHER_CLIENT),
         pod=plan.local_pod,
         vip=plan.other_ingress_ip,
-        endpoint=plan.endpoint(plan.remote_pod),
+        owned=plan.endpoint(plan.external_ip),
     )
 
 

@@ -22,6 +22,8 @@ OWNER: Final = Pod("owner", DualStack("10.244.1.250", "fd00:10:244:1::250"))
 """A pod that has all virtual addresses and no other part: it answers what was not translated."""
 
 _UNTIL_DROPPED_SECONDS: Final = 0.3
+_UNTIL_ANSWERED_SECONDS: Final = 5.0
+"""Machines that build are slow at times, and an answer ends the wait."""
 
 
 class Sender(NamedTuple):
@@ -79,7 +81,7 @@ def disagreement(paths: Iterable[Path], plan: AddressPlan, sender: Sender, targe
     """How what becomes of the packet differs from all that ``paths`` allow; empty if it agrees."""
     possible = [path for path in paths if path.odds > 0]
     is_hopeless = all(path.outcome.fate is Fate.DROPPED for path in possible)
-    patience = _UNTIL_DROPPED_SECONDS if is_hopeless else 2.0
+    patience = _UNTIL_DROPPED_SECONDS if is_hopeless else _UNTIL_ANSWERED_SECONDS
     seen: Outcome | None
     try:
         seen = probe(sender.host, target, source=sender.address, timeout_seconds=patience)
