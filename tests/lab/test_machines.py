@@ -97,6 +97,19 @@ def test_a_dropped_packet_times_out(pair: Pair, protocol: Protocol) -> None:
     assert _seen(probe(client, Target("10.9.0.2", 80, protocol), source="10.9.0.3"))
 
 
+@pytest.mark.parametrize(
+    ("target", "outcome"), [("DROP", TimedOut()), ("REJECT", Refused())], ids=["drop", "reject"]
+)
+def test_rules_of_the_own_machine_drop_or_refuse_datagrams(
+    pair: Pair, target: str, outcome: Outcome
+) -> None:
+    """What cannot be sent because of the own rules is told by their outcome, not by an error."""
+    _, client, _ = pair
+    client.run(["iptables-legacy", "-w", "-A", "OUTPUT", "-p", "udp", "-j", target])
+
+    assert probe(client, Target("10.9.0.2", 80, Protocol.UDP), timeout_seconds=0.5) == outcome
+
+
 @pytest.mark.parametrize("address", ["198.51.100.1", "2001:db8::1"])
 def test_an_address_without_route_is_unreachable(pair: Pair, address: str) -> None:
     """A missing route is told from a refusal."""
