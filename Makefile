@@ -13,7 +13,7 @@ shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
 root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults)
 
-.PHONY: help setup demo test lint unit kernel tools cluster-test kind-e2e bench format machine clean
+.PHONY: help setup demo test lint unit kernel tools cluster-test e2e kind-e2e bench format machine clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,8 +54,9 @@ tools: ## build the programs of Kubernetes and MetalLB that e2e runs, once: many
 cluster-test: machine tools ## run the agent in a real cluster and next to kube-proxy (root)
 	$(bin)/pytest -m cluster tests/cluster
 
-e2e: machine tools ## run the scenarios on a cluster; PROXY=kube-proxy, K=expression (root)
+e2e: machine tools ## run the scenarios on a cluster; PROXY=kube-proxy, FLAGS=--..., K=expression (root)
 	$(bin)/pytest -v -m cluster tests/e2e --proxy=$(or $(PROXY),dataplane) \
+	  --proxy-flags='$(FLAGS)' \
 	  --junit-xml=build/e2e/$(or $(PROXY),dataplane).xml -k '$(K)'
 
 kind-e2e: setup ## run the scenarios on a kind cluster of its own; K=expression (Docker, kind)

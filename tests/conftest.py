@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the program that serves the nodes",
     )
     scenarios.addoption(
+        "--proxy-flags",
+        default="",
+        metavar="FLAGS",
+        help="with which flags it runs, such as --proxy-flags=--large-cluster-mode=always",
+    )
+    scenarios.addoption(
         "--agent",
         default="",
         metavar="COMMAND",

@@ -70,9 +70,15 @@ class Cluster:
 
 @contextmanager
 def running_cluster(
-    programs: Path, program: Program, agent: Sequence[str] = INSTALLED
+    programs: Path,
+    program: Program,
+    agent: Sequence[str] = INSTALLED,
+    flags: Sequence[str] = (),
 ) -> Iterator[Cluster]:
-    """Build the machines and start everything on them; ``agent`` is the command of our program."""
+    """Build the machines and start everything on them.
+
+    ``agent`` is the command of our program. ``program`` serves the nodes, with ``flags``.
+    """
     with Lab() as lab:
         machines = Machines(lab)
         control_plane = ControlPlane(machines.control, CONTROL_ADDRESS, programs, lab.folder)
@@ -87,7 +93,7 @@ def running_cluster(
             folder.mkdir()
             host = machines.nodes[node.name]
             on_node = Proxies(host, control_plane, programs, folder, name=node.name, agent=agent)
-            proxies[node.name] = NodeProxy(node.name, on_node, program)
+            proxies[node.name] = NodeProxy(node.name, on_node, program, flags)
         cluster = Cluster(machines, control_plane, api, proxies, program)
         cluster.register_nodes()
         for proxy in proxies.values():

@@ -67,7 +67,8 @@ def program(pytestconfig: pytest.Config) -> Program:
 def cluster(pytestconfig: pytest.Config, program: Program) -> Iterator[Cluster]:
     """The cluster of this run."""
     agent = shlex.split(pytestconfig.getoption("--agent"))
-    with running_cluster(programs_folder(), program, agent or INSTALLED) as cluster:
+    flags = shlex.split(pytestconfig.getoption("--proxy-flags"))
+    with running_cluster(programs_folder(), program, agent or INSTALLED, flags) as cluster:
         yield cluster
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen
 from typing import Final
@@ -20,11 +21,14 @@ _FLAGS: Final = ("--iptables-min-sync-period=100ms",)
 class NodeProxy:
     """Starts and ends the program of one node."""
 
-    def __init__(self, name: str, proxies: Proxies, usual: Program) -> None:
-        """Run ``usual`` on the node ``name``, unless told otherwise."""
+    def __init__(
+        self, name: str, proxies: Proxies, usual: Program, flags: Sequence[str] = ()
+    ) -> None:
+        """Run ``usual`` on the node ``name``, always with ``flags``, unless told otherwise."""
         self._name = name
         self._proxies = proxies
         self._usual = usual
+        self._usual_flags = flags
         self._process: Popen[bytes] | None = None
         self._running: tuple[Program, tuple[str, ...]] = (usual, ())
 
@@ -40,7 +44,9 @@ class NodeProxy:
         program = program or self._usual
         agent, peer = self._proxies.start_agent, self._proxies.start_kube_proxy
         start = agent if program is Program.DATAPLANE else peer
-        self._process = start(*_FLAGS, *flags)
+        # The other program may not know them.
+        usual = self._usual_flags if program is self._usual else ()
+        self._process = start(*_FLAGS, *usual, *flags)
         self._running = (program, flags)
 
     def stop(self) -> None:

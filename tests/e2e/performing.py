@@ -91,6 +91,17 @@ def _(step: schema.Iptables, stage: Stage) -> None:
 
 
 @perform.register
+def _(step: schema.Restore, stage: Stage) -> None:
+    options = ["--wait", *(["--noflush"] if step.keep else [])]
+    for family in step.families:
+        rules = shlex.quote(stage.resolved(step.rules, family))
+        restore = shlex.join([f"{PROGRAMS[family]}-restore", *options])
+        for node in stage.nodes(step.nodes):
+            machine = stage.cluster.nodes[node].machine
+            machine.run(["sh", "-c", f"printf %s {rules} | {restore}"])
+
+
+@perform.register
 def _(step: schema.ApiServer, stage: Stage) -> None:
     if step.action in ("stop", "restart"):
         stage.cluster.control_plane.kill_apiserver()

@@ -178,6 +178,16 @@ class Iptables(Step, frozen=True, kw_only=True):
     families: tuple[Family, ...] = (Family.IPV4,)
 
 
+class Restore(Step, frozen=True, kw_only=True):
+    """Give rules to iptables-restore on nodes, as another program might."""
+
+    nodes: Names
+    rules: Text
+    keep: bool = False
+    """Leave what they do not name, instead of replacing their tables."""
+    families: tuple[Family, ...] = (Family.IPV4,)
+
+
 class ApiServer(Step, frozen=True, kw_only=True):
     """Stop the API server as a crash would, or start it."""
 
@@ -287,6 +297,7 @@ AnyStep = (
     | Ingress
     | Proxy
     | Iptables
+    | Restore
     | ApiServer
     | Wait
     | Probe
