@@ -48,9 +48,13 @@ def document(
     if request.session.testsfailed > failed_before:
         folder = evidence / request.node.name
         keep_evidence(Stage.of(cluster, NAMESPACE), folder, f"{request.node.nodeid} failed")
-    document.remove()
-    metallb.withdraw()
-    metallb.check()
+    try:
+        for proxy in cluster.proxies.values():
+            proxy.check()
+        metallb.check()
+    finally:
+        document.remove()
+        metallb.withdraw()
 
 
 @pytest.fixture
