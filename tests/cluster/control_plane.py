@@ -53,6 +53,7 @@ class ControlPlane:
         self._programs = programs
         self._folder = folder
         self._apiserver: Popen[bytes] | None = None
+        self._controllers: Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start etcd and the API server; return once it is ready."""
@@ -84,10 +85,14 @@ class ControlPlane:
         if process.poll() is not None:
             last_words = log.read_text().splitlines()[-1:]
             raise RuntimeError(f"kube-apiserver ended at its start: {last_words}")
+        if self._controllers is not None:
+            # They may wait for half a minute before they ask again; tests are not about them.
+            _kill(self._controllers)
+            self.start_controllers()
 
     def start_controllers(self) -> None:
         """Start the controllers that a Service's slices come from and go with."""
-        self._host.popen(
+        self._controllers = self._host.popen(
             [
                 str(self._programs / "kube-controller-manager"),
                 f"--kubeconfig={self.kubeconfig(ADMINISTRATOR)}",
@@ -104,8 +109,7 @@ class ControlPlane:
     def kill_apiserver(self) -> None:
         """End the API server as a crash would: nobody is told."""
         if self._apiserver is not None:
-            self._apiserver.kill()
-            self._apiserver.wait(_STOP_SECONDS)
+            _kill(self._apiserver)
 
     def kubeconfig(self, user: str) -> Path:
         """Write a kubeconfig for one of the users above."""
@@ -183,6 +187,11 @@ class ControlPlane:
             # Its own Service would lose and regain its endpoint with each restart.
             "--endpoint-reconciler-type=none",
         ]
+
+
+def _kill(process: Popen[bytes]) -> None:
+    process.kill()
+    process.wait(_STOP_SECONDS)
 
 
 def _list_of(objects: list[JsonObject]) -> str:
