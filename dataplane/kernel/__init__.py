@@ -12,5 +12,7 @@
 - :mod:`dataplane.kernel.retention`: what an earlier agent left that stays.
 - :mod:`dataplane.kernel.canary`: what kube-proxy leaves in a table that is not ours.
 - :mod:`dataplane.kernel.transaction`: one table, from read to commit.
+- :mod:`dataplane.kernel.table_reading`, :mod:`dataplane.kernel.inspection`,
+  :mod:`dataplane.kernel.snapshot`: looking at a whole table without libiptc and without the lock.
 - :mod:`dataplane.kernel.applier`: desired tables into the kernel, with retries.
 """
