@@ -70,7 +70,7 @@ def _addressed(
     for path in paths:
         refusal = path.outcome.refusal
         if refusal is None or refusal.policy is not Policy.SOURCE_RANGES:
-            hashes.update(step.chain.rpartition("-")[2] for step in path.steps)
+            hashes.update(names.hash_of(step.chain) for step in path.steps)
         if refusal and refusal.policy in (Policy.NO_ENDPOINTS, Policy.NO_LOCAL_ENDPOINTS):
             refused.add(refusal.where)
     for state in services.values():

@@ -253,3 +253,59 @@ def test_a_rule_that_is_not_understood_stops_who_comes_to_it(
     assert live_paths(node.host, plan, client, tcp(plan.cluster_ip))
     with pytest.raises(UnknownRuleError, match=r"rule 1 of chain FORWARD in filter.*multiport"):
         live_paths(node.host, plan, client, udp(plan.external_ip))
+
+
+@pytest.mark.parametrize(
+    ("foreign", "port", "fate"),
+    [
+        ((), 29999, Fate.DELIVERED),
+        (("-A FORWARD -p tcp -j DROP",), 29999, Fate.DELIVERED),
+        (("-A INPUT -p tcp -m tcp --dport 30000:32767 -j DROP",), 29999, Fate.DELIVERED),
+        (("-A INPUT -p tcp -m tcp --dport 30000:32767 -j DROP",), 30000, Fate.DROPPED),
+        (("-A INPUT -p tcp -m tcp --dport 30000:32767 -j DROP",), 32767, Fate.DROPPED),
+        (("-A INPUT -p tcp -j REJECT --reject-with tcp-reset",), 29999, Fate.REJECTED),
+    ],
+)
+def test_rules_of_others_for_the_node_are_followed(
+    node: KernelNode,
+    machines: NodeLab,
+    plan: AddressPlan,
+    foreign: tuple[str, ...],
+    port: int,
+    fate: Fate,
+) -> None:
+    """What a packet to the node itself meets is INPUT, whose rules count to the last port."""
+    for rule in foreign:
+        node.iptables(plan, *rule.split())
+    client, target = _senders(machines, plan)[0], tcp(plan.node_ip, port)
+
+    (path,) = live_paths(node.host, plan, client, target)
+
+    assert path.outcome.fate is fate
+    assert disagreement([path], plan, client, target) == ""
+
+
+@pytest.mark.parametrize(
+    ("foreign", "port", "fate"),
+    [
+        ("-A INPUT -p udp -j DROP", 80, Fate.SENT),
+        ("-A FORWARD -p udp -m udp --dport 81:90 -j REJECT", 80, Fate.SENT),
+        ("-A FORWARD -p udp -m udp --dport 81:90 -j REJECT", 81, Fate.REJECTED),
+        ("-A FORWARD ! -i eth0 -p udp -m udp --dport 80 -j DROP", 80, Fate.SENT),
+        ("-A FORWARD -i eth+ -p udp -m udp --dport 80 -j DROP", 80, Fate.DROPPED),
+        ("-P FORWARD DROP", 80, Fate.DROPPED),
+        ("-t nat -A POSTROUTING -p udp -j MASQUERADE", 80, Fate.SENT),
+    ],
+)
+def test_rules_of_others_on_the_way_are_followed(
+    node: KernelNode, machines: NodeLab, plan: AddressPlan, foreign: str, port: int, fate: Fate
+) -> None:
+    """What a packet to a pod meets is FORWARD, then its policy, then POSTROUTING."""
+    node.iptables(plan, *foreign.split())
+    client, target = _senders(machines, plan)[0], udp(plan.cluster_ip, port)
+
+    (path,) = live_paths(node.host, plan, client, target)
+
+    assert path.outcome.fate is fate
+    assert path.outcome.is_masqueraded is ("MASQUERADE" in foreign)
+    assert disagreement([path], plan, client, target) == ""
