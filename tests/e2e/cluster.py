@@ -87,13 +87,7 @@ def running_cluster(
         control_plane.kubectl("apply", "--server-side", f"--filename={_RIGHTS}")
         access = control_plane.kubeconfig(ADMINISTRATOR)
         api = Api(machines.control, access, lab.folder / "discovered.json")
-        proxies = {}
-        for node in NODES:
-            folder = lab.folder / node.name
-            folder.mkdir()
-            host = machines.nodes[node.name]
-            on_node = Proxies(host, control_plane, programs, folder, name=node.name, agent=agent)
-            proxies[node.name] = NodeProxy(node.name, on_node, program, flags)
+        proxies = node_proxies(machines, control_plane, programs, program, agent, flags)
         cluster = Cluster(machines, control_plane, api, proxies, program)
         cluster.register_nodes()
         for proxy in proxies.values():
@@ -101,6 +95,24 @@ def running_cluster(
         yield cluster
         # It would wait for its store, which ends at the same moment.
         control_plane.kill_apiserver()
+
+
+def node_proxies(
+    machines: Machines,
+    control_plane: ControlPlane,
+    programs: Path,
+    program: Program,
+    agent: Sequence[str] = INSTALLED,
+    flags: Sequence[str] = (),
+) -> dict[str, NodeProxy]:
+    """What starts ``program`` on each node, by node; see :func:`running_cluster`."""
+    proxies = {}
+    for name, host in machines.nodes.items():
+        folder = machines.lab.folder / name
+        folder.mkdir(exist_ok=True)
+        on_node = Proxies(host, control_plane, programs, folder, name=name, agent=agent)
+        proxies[name] = NodeProxy(name, on_node, program, flags)
+    return proxies
 
 
 def _own(plan: NodePlan) -> frozenset[str]:
