@@ -55,9 +55,12 @@ cluster-test: machine tools ## run the agent in a real cluster and next to kube-
 	$(bin)/pytest -m cluster tests/cluster
 
 e2e: machine tools ## run the scenarios on a cluster; PROXY=kube-proxy, FLAGS=--..., K=expression (root)
-	$(bin)/pytest -v -m cluster tests/e2e --proxy=$(or $(PROXY),dataplane) \
+	$(bin)/pytest -v -m 'cluster and not mutants' tests/e2e --proxy=$(or $(PROXY),dataplane) \
 	  --proxy-flags='$(FLAGS)' \
 	  --junit-xml=build/e2e/$(or $(PROXY),dataplane).xml -k '$(K)'
+
+e2e-mutants: machine tools ## show that scenarios catch faults of the agent; K=expression (root)
+	$(bin)/pytest -v -m mutants tests/e2e/mutants --junit-xml=build/e2e/mutants.xml -k '$(K)'
 
 kind-e2e: setup ## run the scenarios on a kind cluster of its own; K=expression (Docker, kind)
 	hack/kind/e2e.sh -k '$(K)'
