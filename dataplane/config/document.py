@@ -31,6 +31,11 @@ class StrictLoader(yaml.SafeLoader):
     """Refuses a key that is given twice: one of the two values would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the base class decides
+        """See the base class.
+
+        Raises:
+            yaml.constructor.ConstructorError: a key is given twice.
+        """
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for index, key in enumerate(keys):
             if key in keys[:index]:

@@ -17,7 +17,6 @@ from tests.builders import NODE_PORT, local, service_port, state
 from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import LOCAL, REMOTE, answer, at_once, if_dropped, of, tcp
 
-
 _ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet"
 
 
