@@ -94,9 +94,9 @@ class MetalLb:
                 raise MetalLbEndedError(f"{log.stem} ended with {process.returncode}: {last}")
 
     def stop(self) -> None:
-        """End its programs."""
+        """End its programs, which have nothing to put in order and would take their time."""
         for process in self._processes.values():
-            process.terminate()
+            process.kill()
         for process in self._processes.values():
             process.wait(_STOP_SECONDS)
 
