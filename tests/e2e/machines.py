@@ -13,6 +13,9 @@ from tests.e2e.plan import CONTROL_ADDRESS, NODES, NodePlan
 
 # Refusals are ICMP messages: the kernel would send only a few of them a second.
 _LIMITS_OF_REFUSALS: Final = ("net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit")
+# A node that forwards a SYN before it serves the address would not translate a later one from the
+# same port, for two minutes: with thousands of connections some do come from the same port.
+_MEMORY_OF_SYNS: Final = "net.netfilter.nf_conntrack_tcp_timeout_syn_sent"
 _FIRST_TABLE: Final = 100
 
 
@@ -80,6 +83,7 @@ class Machines:
         attach_node(self.lab, host, self.client, node.address)
         for key in _LIMITS_OF_REFUSALS:
             host.set_sysctl(key, "0")
+        host.set_sysctl(_MEMORY_OF_SYNS, "1")
         table = _FIRST_TABLE + node.number
         self.client.ip(*_defaults_by(node, f"dev {LAN} table {table}"))
         for family in ("-4", "-6"):
