@@ -36,6 +36,16 @@ def in_result_of(owner: object, name: str, change: Callable[[Any], object]) -> F
     return inject
 
 
+def in_several_places(*faults: Fault) -> Fault:
+    """All of these faults at once: the agent makes up for each of them alone."""
+
+    def inject(put: Put) -> None:
+        for fault in faults:
+            fault(put)
+
+    return inject
+
+
 def in_table(table: TableName, change: Callable[[Table], Table]) -> Fault:
     """A table of each family is changed once it is composed."""
 

@@ -60,7 +60,7 @@ REFUSING: Final = (
         "rejected-not-dropped",
         "A node without endpoints of its own refuses what another node could serve.",
         in_rules(_FILTER, names.EXTERNAL_SERVICES, _rejecting),
-        ("load-balancer-local",),
+        ("external-policy-local-inside",),
     ),
     Mutant(
         "source-ranges-not-applied",
