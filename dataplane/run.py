@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -58,6 +59,8 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
     """
     # First of all: without privileges the lock file cannot be had either, but that is no help.
     families = usable_families()
+    # If it ever hangs, this tells where, and it goes on.
+    faulthandler.register(signal.SIGUSR1)
     with instance_lock(lock_file), ExitStack() as running:
         _prepare_node(settings)
         _Composition(settings, families, running).run()

@@ -58,9 +58,13 @@ class AgentProcess:
         """Whether it has not ended."""
         return self._process.poll() is None
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""
-        self._process.send_signal(number)
+        self.send(number)
         return self._process.wait(_EXIT_SECONDS)
 
 

@@ -51,6 +51,16 @@ def test_a_second_agent_is_refused(site: Site, agent: AgentProcess) -> None:
     assert agent.is_running
 
 
+def test_an_agent_tells_where_its_threads_are(site: Site, agent: AgentProcess) -> None:
+    """On SIGUSR1 the stacks of all threads are written, and the agent goes on."""
+    agent.send(signal.SIGUSR1)
+
+    agent.wait_for("most recent call first")
+    assert "in _wait" in agent.log
+    site.write("web.yaml", service(), endpoint_slice(address="10.244.1.3"))
+    site.wait_for_destinations("10.244.1.3:8080")
+
+
 def test_a_killed_agent_leaves_rules_that_the_next_takes_over(
     site: Site, agent: AgentProcess
 ) -> None:

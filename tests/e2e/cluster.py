@@ -58,6 +58,7 @@ class Cluster:
     def keep_logs(self, folder: Path) -> None:
         """Copy what proxies and control plane wrote."""
         for name, proxy in self.proxies.items():
+            proxy.tell_threads()
             for log in proxy.logs:
                 shutil.copy(log, folder / f"{name}.{log.name}")
         for log in self.machines.lab.folder.glob("*.log"):

@@ -9,11 +9,13 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Final
 
+from lab import wait_until
 from tests.cluster.proxies import Proxies
 from tests.e2e.errors import ProxyEndedError
 from tests.e2e.schema import Program
 
 _STOP_SECONDS: Final = 10.0
+_STACK: Final = "most recent call first"
 # Scenarios make one small change after another, and would wait for each to be picked up.
 _FLAGS: Final = ("--iptables-min-sync-period=100ms",)
 
@@ -56,6 +58,15 @@ class NodeProxy:
     def kill(self) -> None:
         """End it as a crash would."""
         self._end(signal.SIGKILL)
+
+    def tell_threads(self) -> None:
+        """Let our agent write to its log where each of its threads is; it goes on."""
+        is_ours = self._running[0] is Program.DATAPLANE
+        if self._process is None or not is_ours or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGUSR1)
+        log = self._proxies.agent_log
+        wait_until("the agent tells of its threads", lambda: _STACK in log.read_text())
 
     def check(self) -> None:
         """Raise ``ProxyEndedError`` if it has ended by itself."""
