@@ -78,66 +78,77 @@ CHOOSING: Final = (
         "All connections go to the first endpoint.",
         in_rules(_NAT, _SERVICE_CHAINS, with_matches(_always)),
         ("cluster-ip",),
+        "all of one, three, two, got one",
     ),
     Mutant(
         "last-endpoint-never",
         "The last endpoint is never chosen.",
         in_rules(_NAT, _SERVICE_CHAINS, with_matches(_always_if_half)),
         ("cluster-ip",),
+        "all of one, three, two, got one",
     ),
     Mutant(
         "direct-endpoints-without-odds",
         "In a large cluster all connections go to the first endpoint on another node.",
         in_rules(_NAT, _SERVICE_CHAINS, _certain_if_direct),
         ("large-cluster",),
+        "all of one, three, two, got one",
     ),
     Mutant(
         "affinity-not-looked-up",
         "Clients are remembered, but nobody looks where they were.",
         without_rules(_NAT, _SERVICE_CHAINS, lambda rule: any(map(_is_lookup, rule.matches))),
         ("session-affinity",),
+        "expected the same pod",
     ),
     Mutant(
         "affinity-not-remembered",
         "Clients are looked for, but nobody remembers where they are.",
         in_rules(_NAT, names.ENDPOINT_PREFIX, with_matches(_unless_recent)),
         ("session-affinity",),
+        "expected the same pod",
     ),
     Mutant(
         "affinity-without-end",
         "Clients are never forgotten, whatever the time-out is.",
         in_rules(_NAT, _SERVICE_CHAINS, with_matches(_for_ever)),
         ("affinity-expires",),
+        "all of one, two, got one",
     ),
     Mutant(
         "service-port-as-target-port",
         "Pods are asked on the port of the Service, not on their own.",
         in_result_of(service, "plan_port", _to_service_port),
         ("cluster-ip",),
+        "pod/asker to .*got Refused",
     ),
     Mutant(
         "not-ready-endpoints-used",
         "Pods are asked that are not ready.",
         in_result_of(endpoints, "endpoints_of_port", _all_ready),
         ("readiness",),
+        "all of one, got one .* two",
     ),
     Mutant(
         "terminating-endpoints-unused",
         "Pods that end are not asked even if there is nobody else.",
         in_place_of(endpoints, "_serving_terminating", lambda _: []),
         ("readiness",),
+        "by three, got Refused",
     ),
     Mutant(
         "hints-ignored",
         "Zone and node hints do not matter.",
         in_place_of(endpoints, "_allowed_by_topology", lambda ready, _: ready),
         ("zone-hints",),
+        "all of one, two, got .*three",
     ),
     Mutant(
         "local-policy-without-place",
         "Policy Local takes endpoints of all nodes for its own.",
         in_result_of(service_port, "usable_endpoints", _both_by_cluster_policy),
         ("load-balancer-local",),
+        "client to 198.*got (TimedOut|.*three)",
     ),
     Mutant(
         "external-policy-ignored",
@@ -146,6 +157,7 @@ CHOOSING: Final = (
             service, "for_family", _with_fields(external_traffic_policy=TrafficPolicy.CLUSTER)
         ),
         ("load-balancer-local",),
+        "expected the source to be kept|all of one, two, got .*three",
     ),
     Mutant(
         "internal-policy-ignored",
@@ -154,5 +166,6 @@ CHOOSING: Final = (
             service, "for_family", _with_fields(internal_traffic_policy=TrafficPolicy.CLUSTER)
         ),
         ("internal-policy-local",),
+        "all of one, got one .*, two",
     ),
 )

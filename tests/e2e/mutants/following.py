@@ -27,12 +27,14 @@ FOLLOWING: Final = (
         "Slices are taken as they were when the agent began to follow them.",
         in_place_of(ClusterState, "put_slice", lambda _state, _slice: None),
         ("cluster-ip",),
+        "expected an answer by .*got Refused",
     ),
     Mutant(
         "deleted-services-kept",
         "A deleted Service keeps its rules.",
         in_place_of(ClusterState, "delete_service", lambda _state, _key: None),
         ("hairpin",),
+        "until no rule is about",
     ),
     Mutant(
         "stale-chains-left",
@@ -43,23 +45,27 @@ FOLLOWING: Final = (
             in_place_of(names, "is_obsolete_unless_wanted", lambda _: False),
         ),
         ("hairpin",),
+        "until no rule is about",
     ),
     Mutant(
         "stale-flows-left",
         "A UDP flow goes on to a pod that is gone.",
         in_place_of(FlowTargets, "is_stale", lambda *_: False),
         ("udp-flow-follows",),
+        "all of two, got one",
     ),
     Mutant(
         "health-check-counts-all",
         "The health-check port counts endpoints of other nodes, too.",
         in_place_of(health_checks, "_local_ready_addresses", _ready_anywhere),
         ("load-balancer-local",),
+        '"localEndpoints":3',
     ),
     Mutant(
         "health-check-counts-none",
         "The health-check port says that there are no endpoints here.",
         in_place_of(health_checks, "_local_ready_addresses", lambda _state, _context: ()),
         ("load-balancer-local",),
+        "status 503",
     ),
 )

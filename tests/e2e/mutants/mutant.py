@@ -22,3 +22,6 @@ class Mutant:
     fault: Fault
     scenarios: tuple[str, ...]
     """Those that should catch it, the quickest first: no others are played."""
+    symptom: str
+    """What their failures say then, as a regular expression: on a busy machine they can fail
+    without any fault."""

@@ -12,7 +12,7 @@ from tests.e2e.mutants.hunting import KILLED_BY, Hunt
 from tests.e2e.mutants.mutant import Mutant
 
 
-@pytest.mark.timeout(300)  # It may be several scenarios, each twice.
+@pytest.mark.timeout(600)  # It may be several scenarios, each twice.
 def test_mutant(
     mutant: Mutant, hunt: Hunt, evidence: Path, record_property: Callable[[str, str], None]
 ) -> None:
