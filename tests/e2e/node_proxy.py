@@ -15,7 +15,7 @@ from tests.e2e.errors import ProxyEndedError
 from tests.e2e.schema import Program
 
 _STOP_SECONDS: Final = 10.0
-_STACK: Final = "most recent call first"
+_LAST_STACK: Final = "Current thread"
 # Scenarios make one small change after another, and would wait for each to be picked up.
 _FLAGS: Final = ("--iptables-min-sync-period=100ms",)
 
@@ -66,7 +66,7 @@ class NodeProxy:
             return
         self._process.send_signal(signal.SIGUSR1)
         log = self._proxies.agent_log
-        wait_until("the agent tells of its threads", lambda: _STACK in log.read_text())
+        wait_until("the agent tells of its threads", lambda: _LAST_STACK in log.read_text())
 
     def check(self) -> None:
         """Raise ``ProxyEndedError`` if it has ended by itself."""
