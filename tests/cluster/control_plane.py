@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from subprocess import Popen
+from threading import get_ident
 from typing import Final
 
 import yaml
@@ -126,7 +127,10 @@ class ControlPlane:
             "clusters": [{"name": "tests", "cluster": cluster}],
             "users": [{"name": user, "user": {"token": _token(user)}}],
         }
-        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        # At once: somebody may be reading it, and it is written for each who asks.
+        fresh = path.with_suffix(f".{get_ident()}")
+        fresh.write_text(yaml.safe_dump(content), encoding="utf-8")
+        fresh.replace(path)
         return path
 
     def put(self, *objects: JsonObject) -> None:
