@@ -68,9 +68,8 @@ def run(
     is_init_only: bool,
 ) -> None:
     """Keep this node's rules up to date until SIGTERM; they stay in place then. Needs root."""
-    # Modules that load much or touch the kernel are imported by the commands that need them.
-    from dataplane.run import run_agent  # noqa: PLC0415
-    from dataplane.sysctls import is_tcp_be_liberal  # noqa: PLC0415
+    from dataplane.run import run_agent
+    from dataplane.sysctls import is_tcp_be_liberal
 
     settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal())
     if write_config_to:
@@ -105,8 +104,8 @@ def dump(flags: Flags, output: str, family: str) -> None:
     Give the output of save to iptables-restore with --test, or with --noflush: without either it
     empties the tables first, and the rules of all others are gone.
     """
-    from dataplane.dump import Output, desired_tables, print_tables  # noqa: PLC0415 - see run
-    from dataplane.picture import take_picture  # noqa: PLC0415
+    from dataplane.dump import Output, desired_tables, print_tables
+    from dataplane.picture import take_picture
 
     settings = _prepare(flags)
     picture = take_picture(settings.source)
@@ -181,10 +180,10 @@ def trace(
     Tells the endpoints it can reach with the odds of each, whether it is masqueraded, rejected or
     dropped, and the rules it meets. Needs root for live rules only.
     """
-    from dataplane.packet_flags import decode_packet  # noqa: PLC0415 - see run
-    from dataplane.trace import trace_desired, trace_live  # noqa: PLC0415
-    from rules.trace.jsonform import json_trace  # noqa: PLC0415
-    from rules.trace.words import trace_words  # noqa: PLC0415
+    from dataplane.packet_flags import decode_packet
+    from dataplane.trace import trace_desired, trace_live
+    from rules.trace.jsonform import json_trace
+    from rules.trace.words import trace_words
 
     packet = decode_packet(source, target, in_interface)
     settings = _prepare(flags)
@@ -235,11 +234,11 @@ def _prepare(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
 
 def _compare(flags: Flags, output: str, family: str) -> bool:
     """Print how the kernel's rules differ from the desired ones; returns whether they do not."""
-    from dataplane.diff import differences  # noqa: PLC0415 - see run
-    from dataplane.kernel.libiptc import usable_families  # noqa: PLC0415
-    from dataplane.picture import take_picture  # noqa: PLC0415
-    from dataplane.sysctls import is_tcp_be_liberal  # noqa: PLC0415
-    from rules.comparison import json_differences, unified_text  # noqa: PLC0415
+    from dataplane.diff import differences
+    from dataplane.kernel.libiptc import usable_families
+    from dataplane.picture import take_picture
+    from dataplane.sysctls import is_tcp_be_liberal
+    from rules.comparison import json_differences, unified_text
 
     settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal())
     # First of all: without privileges there is no need to ask a cluster.
@@ -256,8 +255,8 @@ def _compare(flags: Flags, output: str, family: str) -> bool:
 
 
 def _clean_up(settings: Settings, lock_file: Path) -> None:
-    from dataplane.cleanup import remove_all_rules  # noqa: PLC0415 - see run
-    from dataplane.kernel.libiptc import usable_families  # noqa: PLC0415
+    from dataplane.cleanup import remove_all_rules
+    from dataplane.kernel.libiptc import usable_families
 
     # First of all: without privileges the lock file cannot be had either, but that is no help.
     families = usable_families()
@@ -268,7 +267,7 @@ def _clean_up(settings: Settings, lock_file: Path) -> None:
 
 
 def _initialise(settings: Settings) -> None:
-    from dataplane.sysctls import enable_route_localnet, set_conntrack  # noqa: PLC0415 - see run
+    from dataplane.sysctls import enable_route_localnet, set_conntrack
 
     set_conntrack(settings.conntrack, os.cpu_count() or 1)
     if settings.options.localhost_node_ports:

@@ -25,7 +25,7 @@ _HALF_MINUTE: Final = Duration(30)
 def with_defaults(given: KubeProxyConfiguration) -> KubeProxyConfiguration:
     """``given`` with kube-proxy's defaults in place of empty fields."""
     bind_address = given.bind_address or BIND_ADDRESS
-    any_host, loopback = ("[::]", "[::1]") if ":" in bind_address else ("0.0.0.0", "127.0.0.1")  # noqa: S104
+    any_host, loopback = ("[::]", "[::1]") if ":" in bind_address else ("0.0.0.0", "127.0.0.1")  # noqa: S104 - as kube-proxy
     return replace(
         given,
         bind_address=bind_address,

@@ -319,7 +319,7 @@ def _helped_import() -> Iterator[None]:
     os.environ.update(added)
     if is_hidden:
         # What Python itself knows as "there is no such module".
-        sys.modules["distutils"] = None  # type: ignore[assignment]
+        sys.modules["distutils"] = None  # type: ignore[assignment] # typeshed has modules only
     try:
         yield
     finally:
