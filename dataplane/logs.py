@@ -37,6 +37,8 @@ def configure_logs(settings: LogSettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.is_json else logging.Formatter(_FORMAT))
     logging.basicConfig(handlers=[handler], level=_level(settings.verbosity, _LIBRARIES_VERBOSITY))
+    # Libraries warn by Python's own means, too: as plain text these would break JSON logs.
+    logging.captureWarnings(capture=True)
     for name in ("dataplane", "rules"):
         logging.getLogger(name).setLevel(_level(settings.verbosity, _DEBUG_VERBOSITY))
 

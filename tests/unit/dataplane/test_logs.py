@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 
 from dataplane.logs import JsonFormatter
 
@@ -37,3 +39,19 @@ def test_an_exception_is_part_of_the_object() -> None:
 
     assert "\n" not in line
     assert json.loads(line)["err"] == "ValueError: broken\ntwice"
+
+
+def test_a_library_warning_is_a_record() -> None:
+    """What a library warns of is a log line like others, in the chosen format."""
+    program = (
+        "import warnings; from dataplane.logs import configure_logs;"
+        " from dataplane.settings import LogSettings;"
+        " configure_logs(LogSettings(is_json=True)); warnings.warn('watched twice', RuntimeWarning)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stderr
+
+    [line] = [json.loads(line) for line in output.splitlines()]
+    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
+    assert "RuntimeWarning: watched twice" in line["msg"]
