@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kube.control_plane import ControlPlane
+from kube.proxies import NODE_NAME, Proxies
 from lab import NodeLab, Port, node_lab
 from tests.apiserver.objects import node
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.proxies import NODE_NAME, Proxies
 from tests.kernel.node import KernelNode
 
 POD_PORT: Final = 8080

@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
+from kube.programs import programs_folder
 from tests.apiserver.objects import endpoint_slice, service
 from tests.cluster.cluster import Cluster, running_cluster
-from tests.cluster.programs import programs_folder
 
 _HERE: Final = Path(__file__).parent
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from kube.control_plane import ADMINISTRATOR, ControlPlane
+from kube.proxies import INSTALLED, Proxies
 from lab import Host, Lab
 from lab.plan import GATEWAY
-from tests.cluster.control_plane import ADMINISTRATOR, ControlPlane
-from tests.cluster.proxies import INSTALLED, Proxies
 from tests.e2e.api import Api
 from tests.e2e.backend import Node
 from tests.e2e.machines import Machines

@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from tests.cluster.programs import programs_folder
-from tests.cluster.proxies import INSTALLED
+from kube.programs import programs_folder
+from kube.proxies import INSTALLED
 from tests.e2e.backend import Backend
 from tests.e2e.cluster import Cluster, running_cluster
 from tests.e2e.kind.cluster import kind_cluster

@@ -17,8 +17,8 @@ from typing import Final
 
 import yaml
 
+from kube.control_plane import METALLB_CONTROLLER, METALLB_SPEAKER
 from lab import Host, wait_until
-from tests.cluster.control_plane import METALLB_CONTROLLER, METALLB_SPEAKER
 from tests.e2e.cluster import Cluster
 from tests.e2e.schema import Manifest
 

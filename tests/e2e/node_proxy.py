@@ -9,8 +9,8 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Final
 
+from kube.proxies import Proxies
 from lab import wait_until
-from tests.cluster.proxies import Proxies
 from tests.e2e.errors import ProxyEndedError
 from tests.e2e.schema import Program
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import pytest
 
+from kube.programs import ProgramSet, programs_folder
 from lab import Answered, Host, TimedOut, Unreachable, wait_until
 from lab.node import LAN
 from lab.plan import CLIENT, OTHER_CLIENT
-from tests.cluster.programs import ProgramSet, programs_folder
 from tests.e2e.cluster import Cluster
 from tests.e2e.document import ADDRESS, NAMESPACE, PODS, Document
 from tests.e2e.evidence import keep_evidence

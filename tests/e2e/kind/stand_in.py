@@ -16,9 +16,9 @@ from threading import Event, Thread
 from typing import Final
 
 from kind.package import package
+from kube.control_plane import ADMINISTRATOR
 from lab import Answered, CommandFailedError, Host, Target, probe, wait_until
 from lab.plan import ROUTER, DualStack
-from tests.cluster.control_plane import ADMINISTRATOR
 from tests.e2e.cluster import Cluster
 from tests.e2e.kind.pods import GATE
 from tests.e2e.machines import PodMachine

@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from tests.cluster.control_plane import ADMINISTRATOR
-from tests.cluster.programs import programs_folder
+from kube.control_plane import ADMINISTRATOR
+from kube.programs import programs_folder
 from tests.e2e.backend import Backend
 from tests.e2e.cluster import Cluster
 from tests.e2e.kind.cluster import kind_cluster

@@ -13,10 +13,10 @@ from typing import Final
 
 import msgspec
 
+from kube.programs import programs_folder
 from lab import wait_until
 from rules import names
 from rules.ir import Family, TableName
-from tests.cluster.programs import programs_folder
 from tests.e2e.cluster import Cluster, node_proxies
 from tests.e2e.errors import ProxyEndedError, ScenarioFailedError
 from tests.e2e.expecting import saved

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-_BUILD_SCRIPT: Final = Path(__file__).parents[2] / "hack" / "tools" / "build.sh"
+_BUILD_SCRIPT: Final = Path(__file__).parents[1] / "tools" / "build.sh"
 
 
 class ProgramSet(Enum):

@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 from subprocess import Popen
 from threading import get_ident
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from lab import Host, wait_until
-from tests.apiserver.store import JsonObject
+
+JsonObject = dict[str, Any]
+"""An object of the API."""
 
 AGENT: Final = "system:serviceaccount:kube-system:kube-dataplane"
 """The user that the shipped manifests give the agent's rights to."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Final
 
+from kube.control_plane import AGENT, KUBE_PROXY, ControlPlane
 from lab import Host
-from tests.cluster.control_plane import AGENT, KUBE_PROXY, ControlPlane
 
 NODE_NAME: Final = "node-a"
 INSTALLED: Final = (str(Path(sys.executable).with_name("dataplane")),)
