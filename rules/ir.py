@@ -54,10 +54,19 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class PortMatch:
-    """``-m tcp|udp|sctp``, with ``--dport`` if a destination port is given."""
+    """``-m tcp|udp|sctp``, with ``--dport`` if a destination port or a range of them is given."""
 
     protocol: str
     destination: int | None = None
+    """The port, or the first of a range; None for all."""
+    last: int | None = None
+    """The last of a range; None if there is one port only."""
+
+    def includes(self, port: int) -> bool:
+        """Whether ``port`` is a destination port that is asked for."""
+        if self.last is None or self.destination is None:
+            return self.destination in (None, port)
+        return self.destination <= port <= self.last
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ A RULE has these fields, of which those that say nothing are left out:
 - ``source``, ``destination`` (networks), ``inInterface`` (a name, or a prefix and ``+``); each is
   negated if ``notSource``, ``notDestination``, ``notInInterface`` is true;
 - ``matches``, a list in the kernel's order, each with exactly one of ``{"comment": TEXT}``,
-  ``{"port": {"protocol": P, "destination": N}}`` (no destination: any port),
+  ``{"port": {"protocol": P, "destination": N}}`` (no destination: any port; with ``last``: all
+  from the one to the other),
   ``{"mark": {"value": N, "mask": N, "negated": BOOL}}``,
   ``{"addressType": {"source": "LOCAL"}}`` (or destination),
   ``{"conntrackState": {"states": [STATE...], "negated": BOOL}}``,
@@ -114,10 +115,10 @@ def _match(match: Match) -> JsonObject:  # noqa: PLR0911 - one case for each kin
     match match:
         case Comment(text):
             return {"comment": kept_comment(text)}
-        case PortMatch(protocol, None):
-            return {"port": {"protocol": protocol}}
-        case PortMatch(protocol, port):
-            return {"port": {"protocol": protocol, "destination": port}}
+        case PortMatch(protocol, first, last):
+            ports = {"destination": first, "last": last}
+            asked_for = {name: port for name, port in ports.items() if port is not None}
+            return {"port": {"protocol": protocol, **asked_for}}
         case MarkMatch(value, mask, negated):
             return {"mark": {"value": value, "mask": mask, "negated": negated}}
         case AddressType(source_local, destination_local):

@@ -103,8 +103,10 @@ def _match(match: Match, family: Family) -> str:  # noqa: PLR0911 - one case for
             return f"/* {kept_comment(text)} */"
         case PortMatch(protocol, None):
             return protocol
-        case PortMatch(protocol, port):
+        case PortMatch(protocol, port, None):
             return f"{protocol} dpt:{port}"
+        case PortMatch(protocol, first, last):
+            return f"{protocol} dpts:{first}:{last}"
         case MarkMatch():
             return f"mark match {'! ' if match.negated else ''}{mark_value(match)}"
         case AddressType():

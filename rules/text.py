@@ -147,8 +147,10 @@ def _match(match: Match, family: Family) -> str:  # noqa: PLR0911 - one case for
             return f"-m comment --comment {quoted(kept_comment(text))}"
         case PortMatch(protocol, None):
             return f"-m {protocol}"
-        case PortMatch(protocol, port):
+        case PortMatch(protocol, port, None):
             return f"-m {protocol} --dport {port}"
+        case PortMatch(protocol, first, last):
+            return f"-m {protocol} --dport {first}:{last}"
         case MarkMatch():
             return f"-m mark {_not(negated=match.negated)}--mark {mark_value(match)}"
         case AddressType():

@@ -56,8 +56,9 @@ def _port(protocol: str) -> Callable[[bytes], Match]:
         ports = unpack_from("=HHHH", data)
         # sctp has the destination first, and zero for any port.
         first, last = ports[:2] if protocol == "sctp" else ports[2:]
-        is_any = last in (0, _LAST_PORT) and first == 0
-        return PortMatch(protocol, None if is_any else first)
+        if last in (0, _LAST_PORT) and first == 0:
+            return PortMatch(protocol)
+        return PortMatch(protocol, first, None if last == first else last)
 
     return read
 

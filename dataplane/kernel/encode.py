@@ -188,29 +188,31 @@ def _comment(match: Comment) -> bytes:
 
 
 def _port(match: PortMatch) -> bytes:
-    return _port_extension(match.protocol, match.destination)
+    return _port_extension(match.protocol, match.destination, match.last)
 
 
 @lru_cache(maxsize=_CACHED)
-def _port_extension(protocol: str, destination: int | None) -> bytes:
-    ports = _ANY_PORT if destination is None else (destination, destination)
+def _port_extension(protocol: str, destination: int | None, last: int | None) -> bytes:
+    asked_for = (
+        None if destination is None else (destination, destination if last is None else last)
+    )
+    ports = asked_for or _ANY_PORT
     match protocol:
         case "tcp":
             return _extension("tcp", 0, _TCP_UDP_PORTS.pack(*_ANY_PORT, *ports) + bytes(4))
         case "udp":
             return _extension("udp", 0, _TCP_UDP_PORTS.pack(*_ANY_PORT, *ports) + bytes(2))
         case "sctp":
-            return _extension("sctp", 0, _sctp_info(destination))
+            return _extension("sctp", 0, _sctp_info(asked_for))
     raise UnencodableRuleError(
         f"there is no port match for protocol {protocol!r}; use tcp, udp or sctp"
     )
 
 
-def _sctp_info(destination: int | None) -> bytes:
+def _sctp_info(destination: tuple[int, int] | None) -> bytes:
     """Unlike tcp and udp: destination first, and ports that are not asked for are zero."""
-    ports = (0, 0) if destination is None else (destination, destination)
-    flags = 0 if destination is None else _SCTP_FLAG_DESTINATION
-    return _SCTP_INFO.pack(*ports, 0, 0, 0, *_SCTP_NO_CHUNK_FLAGS, 0, flags, 0)
+    flags = _SCTP_FLAG_DESTINATION if destination else 0
+    return _SCTP_INFO.pack(*(destination or (0, 0)), 0, 0, 0, *_SCTP_NO_CHUNK_FLAGS, 0, flags, 0)
 
 
 def _statistic(match: Statistic) -> bytes:

@@ -123,8 +123,8 @@ class Matcher:
         """Whether a match is true that has nothing to do with chance or memory."""
         packet = branch.packet
         match match:
-            case PortMatch(protocol, port):
-                return packet.protocol == protocol and port in (None, packet.destination_port)
+            case PortMatch(protocol):
+                return packet.protocol == protocol and match.includes(packet.destination_port)
             case MarkMatch(value, mask, negated):
                 return (packet.mark & mask == value) is not negated
             case AddressType(source_local, destination_local):

@@ -77,6 +77,14 @@ def test_our_rules_are_read_back_whole(host: Host, saved: Path) -> None:
             ForeignRule(_TCP, (PortRanges("tcp", (1024, 65535), (80, 90)),)),
         ),
         (
+            "-p tcp -m tcp --dport 80:90 -j ACCEPT",
+            Rule(ACCEPT, (PortMatch("tcp", 80, 90),), "tcp"),
+        ),
+        (
+            "-p sctp -m sctp --dport 80:90 -j ACCEPT",
+            Rule(ACCEPT, (PortMatch("sctp", 80, 90),), "sctp"),
+        ),
+        (
             "-p udp -m udp --sport 53 -j ACCEPT",
             ForeignRule(Rule(ACCEPT, protocol="udp"), (PortRanges("udp", (53, 53)),)),
         ),

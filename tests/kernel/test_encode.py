@@ -81,6 +81,9 @@ def nat_rules(family: Family) -> list[Rule]:
         Rule(OTHER_CHAIN, (comment, PortMatch("tcp", 80)), "tcp", destination=host),
         Rule(OTHER_CHAIN, (comment, PortMatch("udp", 53)), "udp", destination=host),
         Rule(OTHER_CHAIN, (comment, PortMatch("sctp", 3868)), "sctp", destination=host),
+        Rule(OTHER_CHAIN, (PortMatch("tcp", 30720, 30975),), "tcp"),
+        Rule(OTHER_CHAIN, (PortMatch("udp", 0, 4095),), "udp", destination=host),
+        Rule(OTHER_CHAIN, (PortMatch("sctp", 61440, 65535),), "sctp"),
         Rule(OTHER_CHAIN, (comment,), source=host),
         Rule(OTHER_CHAIN, (comment,), source=network, not_source=True),
         Rule(OTHER_CHAIN, source=network, destination=host, not_destination=True),
@@ -230,7 +233,8 @@ def rules_of(draw: st.DrawFn, family: Family) -> Rule:
     matches = [draw(MATCHES[kind]) for kind in kinds]
     if protocol:
         port = draw(st.one_of(st.none(), st.integers(1, 65535)))
-        matches.append(PortMatch(protocol, port))
+        last = draw(st.none() | st.integers(port + 1, 65535)) if port and port < 65535 else None
+        matches.append(PortMatch(protocol, port, last))
     targets: list[Target] = [OTHER_CHAIN, RETURN, SetMark(draw(st.integers(0, 1 << 31)), 0xFFFF)]
     if protocol:
         targets.append(Dnat(ADDRESSES[family], draw(st.integers(1, 65535))))

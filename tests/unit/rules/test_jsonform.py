@@ -40,6 +40,7 @@ _IPV4 = Family.IPV4
         (Comment("x" * 256), {"comment": "x" * 255}),
         (PortMatch("tcp"), {"port": {"protocol": "tcp"}}),
         (PortMatch("tcp", 80), {"port": {"protocol": "tcp", "destination": 80}}),
+        (PortMatch("udp", 8, 9), {"port": {"protocol": "udp", "destination": 8, "last": 9}}),
         (MarkMatch(1, 3), {"mark": {"value": 1, "mask": 3, "negated": False}}),
         (AddressType(source_local=True), {"addressType": {"source": "LOCAL"}}),
         (AddressType(destination_local=True), {"addressType": {"destination": "LOCAL"}}),

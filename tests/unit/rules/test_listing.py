@@ -72,6 +72,7 @@ def _words(rule: Rule, family: Family = _IPV4) -> str:
         (Comment("default/web"), "/* default/web */"),
         (PortMatch("tcp"), "tcp"),
         (PortMatch("udp", 53), "udp dpt:53"),
+        (PortMatch("tcp", 30720, 30975), "tcp dpts:30720:30975"),
         (MarkMatch(0x4000, 0x4000), "mark match 0x4000/0x4000"),
         (MarkMatch(0x4000, 0x4000, negated=True), "mark match ! 0x4000/0x4000"),
         (AddressType(source_local=True), "ADDRTYPE match src-type LOCAL"),

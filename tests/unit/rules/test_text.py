@@ -47,6 +47,7 @@ _LIST = "--name LIST --mask 255.255.255.255 --rsource"
         (Comment("default/web"), '-m comment --comment "default/web"'),
         (PortMatch("tcp"), "-m tcp"),
         (PortMatch("udp", 53), "-m udp --dport 53"),
+        (PortMatch("tcp", 30720, 30975), "-m tcp --dport 30720:30975"),
         (MarkMatch(0x4000, 0x4000), "-m mark --mark 0x4000/0x4000"),
         (MarkMatch(0x4000, 0x4000, negated=True), "-m mark ! --mark 0x4000/0x4000"),
         (MarkMatch(1, _ALL_BITS), "-m mark --mark 0x1"),
