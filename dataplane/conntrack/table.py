@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.conntrack.errors import ConntrackError
 from dataplane.conntrack.wire import (
-    Message,
     delete_request,
     dump_request,
     is_in_a_zone,
-    messages,
     read_flow,
     read_name,
 )
+from dataplane.netlink import Message, messages
 from rules.flows import Flow
 from rules.ir import Family
 
@@ -51,9 +50,9 @@ def find_entries(
                 if message.error is not None:
                     _require(family, message, (0,))
                     return
-                flow = read_flow(datagram, message.entry, protocol, ports)
-                if flow and is_wanted(flow) and not is_in_a_zone(datagram, message.entry):
-                    yield read_name(datagram, message.entry)
+                flow = read_flow(datagram, message.content, protocol, ports)
+                if flow and is_wanted(flow) and not is_in_a_zone(datagram, message.content):
+                    yield read_name(datagram, message.content)
 
 
 def delete_entries(family: Family, names: Iterable[bytes]) -> int:

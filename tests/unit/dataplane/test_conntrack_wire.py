@@ -10,15 +10,14 @@ from typing import Final
 import pytest
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, nfct_msg
 
-from dataplane.conntrack.errors import ConntrackError
 from dataplane.conntrack.wire import (
     delete_request,
     dump_request,
     is_in_a_zone,
-    messages,
     read_flow,
     read_name,
 )
+from dataplane.netlink import UnintelligibleError, messages
 from rules.flows import Flow, SocketAddress
 from rules.ir import Family
 from tests.address_plan import PLANS, AddressPlan
@@ -103,7 +102,7 @@ def test_an_entry_is_deleted_by_tuple_and_id(plan: AddressPlan, *, acknowledge: 
     original = _tuples(plan, socket.IPPROTO_UDP)["tuple_orig"]
     flags = _REQUEST | (_ACKNOWLEDGE if acknowledge else 0)
 
-    name = read_name(datagram, message.entry)
+    name = read_name(datagram, message.content)
     request = delete_request(plan.family, name, 1, acknowledge=acknowledge)
 
     expected = _message(plan, _DELETE, flags, tuple_orig=original, id=77)
@@ -116,7 +115,7 @@ def test_flows_are_read(plan: AddressPlan, protocol: str) -> None:
     datagram = _entry(plan, _PROTOCOLS[protocol])
     (message,) = messages(datagram)
 
-    flow = read_flow(datagram, message.entry, protocol, {80})
+    flow = read_flow(datagram, message.content, protocol, {80})
 
     assert message.error is None
     assert flow == Flow(
@@ -129,9 +128,9 @@ def test_other_flows_are_passed_over(plan: AddressPlan) -> None:
     datagram = _entry(plan) + _entry(plan, socket.IPPROTO_TCP)
     udp, tcp = messages(datagram)
 
-    assert read_flow(datagram, udp.entry, "udp", {8080, 40000}) is None
-    assert read_flow(datagram, udp.entry, "sctp", {80}) is None
-    assert read_flow(datagram, tcp.entry, "udp", {80}) is None
+    assert read_flow(datagram, udp.content, "udp", {8080, 40000}) is None
+    assert read_flow(datagram, udp.content, "sctp", {80}) is None
+    assert read_flow(datagram, tcp.content, "udp", {80}) is None
 
 
 def test_entries_of_zones_are_told_apart(plan: AddressPlan) -> None:
@@ -139,8 +138,8 @@ def test_entries_of_zones_are_told_apart(plan: AddressPlan) -> None:
     datagram = _entry(plan) + _entry(plan, zone=7)
     ours, theirs = messages(datagram)
 
-    assert not is_in_a_zone(datagram, ours.entry)
-    assert is_in_a_zone(datagram, theirs.entry)
+    assert not is_in_a_zone(datagram, ours.content)
+    assert is_in_a_zone(datagram, theirs.content)
 
 
 def _answer(kind: int, error: int) -> bytes:
@@ -158,11 +157,11 @@ def test_answers(kind: int, error: int) -> None:
 
 
 def _flows(datagram: bytes) -> list[Flow | None]:
-    return [read_flow(datagram, one.entry, "udp", {80}) for one in messages(datagram)]
+    return [read_flow(datagram, one.content, "udp", {80}) for one in messages(datagram)]
 
 
 @pytest.mark.parametrize("garbage", [bytes(24), _entry(PLANS[0])[:20] + bytes(60)])
 def test_garbage_is_an_error(garbage: bytes) -> None:
     """Messages or fields without length end in an error, not in an endless search."""
-    with pytest.raises(ConntrackError, match=r"not in the form that nfnetlink_conntrack\.h"):
+    with pytest.raises(UnintelligibleError, match=r"not in the form that nfnetlink\.h"):
         _flows(garbage)
