@@ -12,7 +12,7 @@ python_code := rules dataplane tests hack
 shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
 root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults)
-parts_of_test := lint unit kernel
+parts_of_test := lint unit kernel tools cluster-test e2e
 
 .PHONY: help setup demo test lint unit kernel tools cluster-test e2e e2e-mutants kind-e2e bench format machine clean
 
@@ -50,7 +50,7 @@ unit: setup ## run the tests that need nothing: unit, property and golden
 kernel: machine ## run the tests against the kernel, in network namespaces (root)
 	$(bin)/pytest $(root_tests)
 
-tools: ## build the programs of Kubernetes and MetalLB that e2e runs, once: many minutes (Go)
+tools: setup ## build the programs of Kubernetes and MetalLB that e2e runs, once: many minutes (Go)
 	hack/tools/build.sh kubernetes
 	hack/tools/build.sh metallb
 
