@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.apiserver.faults import Faults
@@ -39,6 +40,9 @@ class Behind(Protocol):
     bookmark_seconds: float | None
 
 
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+
 class HttpServer(ThreadingHTTPServer):
     """The listening socket, and all connections that it accepted."""
 
@@ -64,8 +68,8 @@ class HttpServer(ThreadingHTTPServer):
             self._connections.discard(request)
         super().shutdown_request(request)  # type: ignore[arg-type] # as above
 
-    def close(self) -> None:
-        """Stop listening and break all connections."""
+    def close(self, *, abruptly: bool = False) -> None:
+        """Stop listening and break all connections; ``abruptly``: the kernel forgets them, too."""
         self.shutdown()
         with self.behind.store.changed:
             self.is_closing = True
@@ -73,6 +77,8 @@ class HttpServer(ThreadingHTTPServer):
             for connection in self._connections:
                 # The client may have been quicker.
                 with suppress(OSError):
+                    if abruptly:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 

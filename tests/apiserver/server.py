@@ -46,6 +46,11 @@ class FakeApiServer:
         self.go_away()
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
+    @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self._port}"
@@ -102,9 +107,12 @@ class FakeApiServer:
         self._thread = Thread(target=self._http.serve_forever, args=(0.02,), name="api server")
         self._thread.start()
 
-    def go_away(self) -> None:
-        """Break all connections and listen no longer."""
+    def go_away(self, *, abruptly: bool = False) -> None:
+        """Break all connections and listen no longer.
+
+        ``abruptly``: what was sent and not received is not sent again, as after a power cut.
+        """
         if self._http is not None and self._thread is not None:
-            self._http.close()
+            self._http.close(abruptly=abruptly)
             self._thread.join()
             self._http = None

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event
 from time import monotonic
 from typing import Final
@@ -38,6 +39,36 @@ def test_an_outage_changes_nothing_and_is_made_up_for(stand: Stand) -> None:
         stand.wait_for_news(REMOTE, seconds=SOON_SECONDS)
 
     assert agent.is_running
+
+
+@contextmanager
+def _cut_off(stand: Stand) -> Iterator[None]:
+    """Let no packet to or from the server through, in a table that is not the agent's."""
+    port = str(stand.server.port)
+    rules = [
+        ["PREROUTING", "--protocol", "tcp", side, port, "--jump", "DROP"]
+        for side in ("--source-port", "--destination-port")
+    ]
+    for rule in rules:
+        stand.site.host.run(["iptables-legacy", "--table=raw", "--append", *rule])
+    yield
+    for rule in rules:
+        stand.site.host.run(["iptables-legacy", "--table=raw", "--delete", *rule])
+
+
+@pytest.mark.parametrize("seconds", [1.0, 8.0])
+def test_a_server_that_loses_its_power_is_found_again(stand: Stand, seconds: float) -> None:
+    """No packet tells that the server is gone or back; its news is followed in 5 seconds."""
+    stand.start_and_wait()
+
+    with stand.all_answered():
+        with _cut_off(stand):
+            stand.server.go_away(abruptly=True)
+            Event().wait(seconds)
+            stand.tell_news(REMOTE)
+            with stand.site.host.entered():
+                stand.server.come_back()
+        stand.wait_for_news(REMOTE, seconds=SOON_SECONDS)
 
 
 def _cut_watches(server: FakeApiServer) -> None:
