@@ -146,5 +146,5 @@ class Agent:
         if family is Family.IPV4 and not self._is_localnet_routed:
             # Only now that the rule stands which makes it safe.
             self._is_localnet_routed = True
-            enable_route_localnet()
+            enable_route_localnet(self._settings.proc_sys)
         return report

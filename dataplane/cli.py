@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from dataplane.errors import DataplaneError, KernelUnusableError
 from dataplane.flags import Flags, decode_settings, settings_flags
 from dataplane.instance_lock import instance_lock
 from dataplane.logs import configure_logs
-from dataplane.settings import Settings
+from dataplane.settings import PROC_SYS, Settings
 from rules.ir import Family
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,14 @@ def cli() -> None:
     "--init-only",
     "is_init_only",
     is_flag=True,
-    help="Apply the kernel settings that need more privileges than rules do, then exit.",
+    help="Make the kernel settings, such as those of conntrack, then exit.",
+)
+@click.option(
+    "--proc-sys",
+    type=click.Path(path_type=Path),
+    default=PROC_SYS,
+    show_default=True,
+    help="Where to make kernel settings; a pod's own /proc/sys is read-only.",
 )
 @click.option(
     "--write-config-to",
@@ -62,6 +70,7 @@ def cli() -> None:
 def run(
     flags: Flags,
     lock_file: Path,
+    proc_sys: Path,
     write_config_to: Path | None,
     *,
     is_cleanup: bool,
@@ -71,7 +80,8 @@ def run(
     from dataplane.run import run_agent
     from dataplane.sysctls import is_tcp_be_liberal
 
-    settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal())
+    settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal(proc_sys))
+    settings = replace(settings, proc_sys=proc_sys)
     if write_config_to:
         write_configuration(settings.configuration, write_config_to)
     elif is_cleanup:
@@ -240,7 +250,7 @@ def _compare(flags: Flags, output: str, family: str) -> bool:
     from dataplane.sysctls import is_tcp_be_liberal
     from rules.comparison import json_differences, unified_text
 
-    settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal())
+    settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal(PROC_SYS))
     # First of all: without privileges there is no need to ask a cluster.
     usable = usable_families()
     families = tuple(one for one in _FAMILIES[family] if one in usable)
@@ -269,8 +279,8 @@ def _clean_up(settings: Settings, lock_file: Path) -> None:
 def _initialise(settings: Settings) -> None:
     from dataplane.sysctls import enable_route_localnet, set_conntrack
 
-    set_conntrack(settings.conntrack, os.cpu_count() or 1)
+    set_conntrack(settings.conntrack, os.cpu_count() or 1, settings.proc_sys)
     if settings.options.localhost_node_ports:
         # Before the rule that guards 127.0.0.0/8, unlike run: who asks for this ahead of an agent
         # without the privilege gets it in no other way, and kube-proxy does the same.
-        enable_route_localnet()
+        enable_route_localnet(settings.proc_sys)

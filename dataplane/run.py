@@ -68,7 +68,7 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
 
 
 def _prepare_node(settings: Settings) -> None:
-    set_conntrack(settings.conntrack, os.cpu_count() or 1)
+    set_conntrack(settings.conntrack, os.cpu_count() or 1, settings.proc_sys)
     if settings.oom_score_adj is not None:
         set_oom_score(settings.oom_score_adj)
 

@@ -13,6 +13,8 @@ from rules.context import ProxyOptions
 
 PRIMARY: Final = "primary"
 """In place of networks for node ports: the node's first address of each family."""
+PROC_SYS: Final = Path("/proc/sys")
+"""Where a kernel's settings are, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ class Settings:
     sync: SyncSettings = field(default_factory=SyncSettings)
     servers: ServerSettings = field(default_factory=ServerSettings)
     conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
+    proc_sys: Path = PROC_SYS
+    """Where the kernel's settings are made."""
     oom_score_adj: int | None = None
     """None leaves it as it is."""
     logs: LogSettings = field(default_factory=LogSettings)

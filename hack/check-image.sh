@@ -92,6 +92,8 @@ in_image() {
     mount --bind "$work/agent.lock" "$root/run/kube-dataplane.lock"
     mount -t tmpfs -o size=1m tmpfs "$root/tmp"
     mount -t proc proc "$root/proc"
+    mkdir -p "$root/host/proc/sys/net"
+    mount --bind /proc/sys/net "$root/host/proc/sys/net"
     mount --bind "$root/proc/sys" "$root/proc/sys"
     mount -o remount,bind,ro "$root/proc/sys"
     mount -o remount,bind,ro "$root"
@@ -101,19 +103,21 @@ in_image() {
   ' in_image "$root" "$work" "$@"
 }
 
-has_rules() {
+# With its rules the node has the setting that localhost node ports need.
+is_served() {
   ip netns exec "$netns" iptables-legacy-save --table nat |
-    grep --quiet -- "--to-destination 10.244"
+    grep --quiet -- "--to-destination 10.244" &&
+    [ "$(ip netns exec "$netns" cat /proc/sys/net/ipv4/conf/all/route_localnet)" = 1 ]
 }
 
 run_agent() {
   local deadline=$((SECONDS + WAIT_SECONDS))
   log "running the agent"
   (in_image dataplane run --manifests=/mnt --hostname-override=demo-node \
-    --cluster-cidr=10.244.0.0/16) >"$work/agent.log" 2>&1 &
+    --cluster-cidr=10.244.0.0/16 --proc-sys=/host/proc/sys) >"$work/agent.log" 2>&1 &
   agent=$!
-  until has_rules; do
-    [ "$SECONDS" -lt "$deadline" ] || fail "no rules:"$'\n'"$(cat "$work/agent.log")"
+  until is_served; do
+    [ "$SECONDS" -lt "$deadline" ] || fail "no rules, or no settings:"$'\n'"$(cat "$work/agent.log")"
     kill -0 "$agent" 2>/dev/null || fail "the agent ended:"$'\n'"$(cat "$work/agent.log")"
     sleep 0.2
   done

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 from typing import Final
@@ -90,11 +91,23 @@ class Site:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def start(self, *flags: str, source: str | None = None) -> AgentProcess:
-        """Start an agent that follows ``source``: the manifests unless told otherwise."""
+    def start(
+        self, *flags: str, source: str | None = None, through: Sequence[str] = ()
+    ) -> AgentProcess:
+        """Start an agent that follows ``source``: the manifests unless told otherwise.
+
+        ``through`` is a command that becomes the agent's when that stands behind it.
+        """
         self._starts += 1
         log = self.folder / f"agent-{self._starts}.log"
-        argv = [COMMAND, "run", source or f"--manifests={self.manifests}", *self._flags(), *flags]
+        argv = [
+            *through,
+            COMMAND,
+            "run",
+            source or f"--manifests={self.manifests}",
+            *self._flags(),
+            *flags,
+        ]
         return AgentProcess(self.host.popen(argv, log=log), log)
 
     def command(self, *arguments: str) -> CompletedProcess[str]:

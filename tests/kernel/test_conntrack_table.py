@@ -16,7 +16,7 @@ from dataplane.conntrack.background import BackgroundReconciler
 from dataplane.conntrack.errors import ConntrackError
 from dataplane.conntrack.reconciler import ConntrackReconciler, ReconcileReport
 from dataplane.conntrack.table import delete_entries, find_entries
-from dataplane.settings import ConntrackSettings
+from dataplane.settings import PROC_SYS, ConntrackSettings
 from dataplane.sysctls import set_conntrack
 from lab import wait_until
 from rules.flows import Flow, FlowTarget, FlowTargets, FlowTargetsBuilder
@@ -265,7 +265,7 @@ def _settings(node: KernelNode) -> list[str]:
 def test_settings_are_written_to_the_kernel(lone_node: KernelNode) -> None:
     """The kernel has settings of these names and takes these values for them."""
     with lone_node.host.entered():
-        set_conntrack(_TIMEOUTS, 1)
+        set_conntrack(_TIMEOUTS, 1, PROC_SYS)
 
     assert _settings(lone_node) == ["86401", "3601", "1", "31", "121"]
 
@@ -278,7 +278,7 @@ def test_settings_that_the_kernel_refuses_are_warnings(
     others = replace(_TIMEOUTS, udp_timeout_seconds=77.0, udp_stream_timeout_seconds=177.0)
 
     with lone_node.host.entered(), without_privileges():
-        set_conntrack(others, 1)
+        set_conntrack(others, 1, PROC_SYS)
 
     refused = [one.message for one in caplog.records if one.levelno == logging.WARNING]
     assert len([one for one in refused if "Permission denied; it stays as it is" in one]) >= 2

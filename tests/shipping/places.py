@@ -35,3 +35,14 @@ def agent_container() -> dict[str, Any]:
     (found,) = pod_spec()["containers"]
     container: dict[str, Any] = found
     return container
+
+
+def agent_host_paths() -> dict[str, str]:
+    """For each path in the agent's container that is of the node, the path that it has there."""
+    volumes = {
+        volume["name"]: volume["hostPath"]["path"]
+        for volume in pod_spec()["volumes"]
+        if "hostPath" in volume
+    }
+    mounts = agent_container()["volumeMounts"]
+    return {m["mountPath"]: volumes[m["name"]] for m in mounts if m["name"] in volumes}

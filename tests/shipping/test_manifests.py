@@ -6,7 +6,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -18,6 +17,7 @@ from tests.shipping.places import (
     HACK,
     MANIFESTS,
     agent_container,
+    agent_host_paths,
     daemonset,
     objects,
     pod_spec,
@@ -28,24 +28,8 @@ _FILES = ("rbac.yaml", "daemonset.yaml", _CONFIGMAP)
 _VERSIONS = ("1.30", kubernetes_validate.latest_version())
 
 
-def _arguments(container: dict[str, Any]) -> list[str]:
-    return [argument.replace("$(NODE_NAME)", "node-a") for argument in container["args"]]
-
-
-def _of_program() -> list[dict[str, Any]]:
-    """The containers that run our program."""
-    return [one for one in (*pod_spec()["initContainers"], agent_container()) if "args" in one]
-
-
-def _host_paths() -> dict[str, str]:
-    """For each path in the agent's container, the path on the node that it is."""
-    volumes = {
-        volume["name"]: volume["hostPath"]["path"]
-        for volume in pod_spec()["volumes"]
-        if "hostPath" in volume
-    }
-    mounts = agent_container()["volumeMounts"]
-    return {m["mountPath"]: volumes[m["name"]] for m in mounts if m["name"] in volumes}
+def _arguments() -> list[str]:
+    return [argument.replace("$(NODE_NAME)", "node-a") for argument in agent_container()["args"]]
 
 
 def test_all_manifests_are_known() -> None:
@@ -77,11 +61,9 @@ def test_a_wrong_manifest_would_be_found() -> None:
 def test_the_arguments_are_known() -> None:
     """Each flag of the pods is one that ``dataplane run`` has."""
     known = {name for parameter in run.params for name in parameter.opts}
-    assert len(_of_program()) == 2
-    for container in _of_program():
-        command, *flags = _arguments(container)
-        assert command == "run"
-        assert {flag.partition("=")[0] for flag in flags} <= known
+    command, *flags = _arguments()
+    assert command == "run"
+    assert {flag.partition("=")[0] for flag in flags} <= known
 
 
 def test_kubeadms_configuration_is_taken(tmp_path: Path) -> None:
@@ -93,7 +75,7 @@ def test_kubeadms_configuration_is_taken(tmp_path: Path) -> None:
 
     arguments = [
         f"--config={file}" if argument.startswith("--config=") else argument
-        for argument in _arguments(agent_container())
+        for argument in _arguments()
     ]
     done = subprocess.run(
         [Path(sys.executable).with_name("dataplane"), *arguments, f"--write-config-to={in_force}"],
@@ -116,11 +98,11 @@ def test_the_configuration_is_where_the_pods_look() -> None:
     config = yaml.safe_load(configmap["data"]["config.conf"])
 
     assert volume["configMap"]["name"] == configmap["metadata"]["name"]
-    for container in _of_program():
-        (mount,) = [one for one in container["volumeMounts"] if one["name"] == volume["name"]]
-        files = {f"{mount['mountPath']}/{key}" for key in configmap["data"]}
-        named = {a.partition("=")[2] for a in _arguments(container) if a.startswith("--config=")}
-        assert {*named, config["clientConnection"]["kubeconfig"]} == files
+    mounts = agent_container()["volumeMounts"]
+    (mount,) = [one for one in mounts if one["name"] == volume["name"]]
+    files = {f"{mount['mountPath']}/{key}" for key in configmap["data"]}
+    named = {a.partition("=")[2] for a in _arguments() if a.startswith("--config=")}
+    assert {*named, config["clientConnection"]["kubeconfig"]} == files
 
 
 def test_the_probes_ask_the_agent() -> None:
@@ -140,12 +122,26 @@ def test_the_agent_has_no_more_privileges_than_it_needs() -> None:
     assert "securityContext" in pod_spec()
 
 
-def test_both_locks_are_those_of_the_node() -> None:
-    """With the default of ``--lock-file`` no second agent runs on the node, in whatever pod."""
-    (lock_file,) = [one.default for one in run.params if one.name == "lock_file"]
-    host_paths = _host_paths()
+def test_no_container_is_privileged() -> None:
+    """Beside the agent there is one step that may load modules, and nothing else."""
+    (step,) = pod_spec()["initContainers"]
 
-    assert host_paths == {path: path for path in ("/run/xtables.lock", str(lock_file))}
+    assert step["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"], "add": ["SYS_MODULE"]},
+    }
+
+
+def test_what_the_agent_sees_of_the_node() -> None:
+    """Both locks, so that no second agent runs in whatever pod, and the settings of its network."""
+    (lock_file,) = [one.default for one in run.params if one.name == "lock_file"]
+
+    assert agent_host_paths() == {
+        "/run/xtables.lock": "/run/xtables.lock",
+        str(lock_file): str(lock_file),
+        "/host/proc/sys/net": "/proc/sys/net",
+    }
 
 
 def test_the_pods_go_where_those_of_kube_proxy_do() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which kernel settings are written, on a tree of files in place of /proc and /sys."""
+"""Which kernel settings are written, on a tree of files in place of the kernel's."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from dataplane.sysctls import (
     set_oom_score,
 )
 
-_NETFILTER = "proc/sys/net/netfilter"
-_HASH_SIZE = "sys/module/nf_conntrack/parameters/hashsize"
-_ROUTE_LOCALNET = "proc/sys/net/ipv4/conf/all/route_localnet"
-_OOM_SCORE = "proc/self/oom_score_adj"
+_NETFILTER = "net/netfilter"
+_ROUTE_LOCALNET = "net/ipv4/conf/all/route_localnet"
+_OOM_SCORE = "oom_score_adj"
 _OF_THE_KERNEL = {
     f"{_NETFILTER}/nf_conntrack_max": "262144",
     f"{_NETFILTER}/nf_conntrack_tcp_timeout_established": "432000",
@@ -31,7 +30,7 @@ _OF_THE_KERNEL = {
     f"{_NETFILTER}/nf_conntrack_tcp_be_liberal": "0",
     f"{_NETFILTER}/nf_conntrack_udp_timeout": "30",
     f"{_NETFILTER}/nf_conntrack_udp_timeout_stream": "120",
-    _HASH_SIZE: "65536",
+    f"{_NETFILTER}/nf_conntrack_buckets": "65536",
     _ROUTE_LOCALNET: "0",
     _OOM_SCORE: "0",
 }
@@ -86,7 +85,7 @@ def test_how_many_entries(per_core: int, least: int, cores: int, expected: int) 
 
 def test_all_settings(root: Path) -> None:
     """Each goes to the file of its name, in whole seconds; buckets are a quarter of the entries."""
-    set_conntrack(_ALL, 2, root=root)
+    set_conntrack(_ALL, 2, root)
 
     assert _changed(root) == {
         "nf_conntrack_max": "400000",
@@ -95,20 +94,20 @@ def test_all_settings(root: Path) -> None:
         "nf_conntrack_tcp_be_liberal": "1",
         "nf_conntrack_udp_timeout": "250",
         "nf_conntrack_udp_timeout_stream": "251",
-        "hashsize": "100000",
+        "nf_conntrack_buckets": "100000",
     }
 
 
 def test_zero_leaves_settings_alone(root: Path) -> None:
     """Without wishes nothing is written."""
-    set_conntrack(ConntrackSettings(), 8, root=root)
+    set_conntrack(ConntrackSettings(), 8, root)
 
     assert _changed(root) == {}
 
 
 def test_buckets_are_never_taken_away(root: Path) -> None:
     """A lower limit of entries is set, but the larger number of buckets stays."""
-    set_conntrack(ConntrackSettings(max_per_core=32_768), 4, root=root)
+    set_conntrack(ConntrackSettings(max_per_core=32_768), 4, root)
 
     assert _changed(root) == {"nf_conntrack_max": "131072"}
 
@@ -117,12 +116,12 @@ def test_a_setting_that_is_right_is_not_written(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The second time there is nothing to do: no file is written, nothing is told."""
-    set_conntrack(_ALL, 2, root=root)
+    set_conntrack(_ALL, 2, root)
     before = {name: (root / name).stat().st_mtime_ns for name in _OF_THE_KERNEL}
     caplog.set_level(logging.DEBUG)
     caplog.clear()
 
-    set_conntrack(_ALL, 2, root=root)
+    set_conntrack(_ALL, 2, root)
 
     assert {name: (root / name).stat().st_mtime_ns for name in _OF_THE_KERNEL} == before
     assert caplog.records == []
@@ -133,34 +132,56 @@ def test_what_cannot_be_set_is_a_warning(root: Path, caplog: pytest.LogCaptureFi
     missing = root / _NETFILTER / "nf_conntrack_udp_timeout"
     missing.unlink()
 
-    set_conntrack(replace(_ALL, max_per_core=0), 2, root=root)
+    set_conntrack(replace(_ALL, max_per_core=0), 2, root)
 
     (warning,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
     assert f"cannot set {missing} to 250: No such file or directory" in warning.message
     assert (root / _NETFILTER / "nf_conntrack_udp_timeout_stream").read_text() == "251"
 
 
+@pytest.mark.parametrize(
+    ("number", "is_hinted"), [(errno.EROFS, True), (errno.EACCES, False)], ids=["pod", "rights"]
+)
+def test_a_pod_is_told_where_to_write(
+    root: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    *,
+    is_hinted: bool,
+) -> None:
+    """Where settings are read-only, the warning says how a pod gets at those of the node."""
+    _refuse_writes(monkeypatch, number)
+
+    enable_route_localnet(root)
+
+    (warning,) = caplog.records
+    assert warning.levelno == logging.WARNING
+    assert os.strerror(number) in warning.message
+    assert ("--proc-sys" in warning.message) is is_hinted
+
+
 def test_a_pod_s_lack_of_privileges_is_no_warning(
     root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The score and the buckets each get one line that only those see who look for it."""
+    """The score gets one line that only those see who look for it."""
+    _refuse_writes(monkeypatch, errno.EACCES)
+
+    with caplog.at_level(logging.INFO):
+        set_oom_score(-999, root / _OOM_SCORE)
+
+    (score,) = caplog.records
+    assert score.levelno == logging.INFO
+    assert "give it the privilege SYS_RESOURCE" in score.message
+
+
+def _refuse_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let writes fail with an error of the kernel: root may write whatever a file's mode is."""
 
     def refuse(_path: Path, _text: str) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise OSError(number, os.strerror(number))
 
-    (root / _HASH_SIZE).unlink()
-    set_conntrack(ConntrackSettings(max_per_core=32_768), 2, root=root)
-    # Root may write whatever the file's mode is.
     monkeypatch.setattr(Path, "write_text", refuse)
-    with caplog.at_level(logging.INFO):
-        caplog.clear()
-        set_conntrack(ConntrackSettings(max_per_core=32_768), 2, root=root)
-        set_oom_score(-999, root=root)
-
-    hash_size, score = caplog.records
-    assert {hash_size.levelno, score.levelno} == {logging.INFO}
-    assert f"cannot set {root / _HASH_SIZE} to 16384: No such file" in hash_size.message
-    assert "give it the privilege SYS_RESOURCE" in score.message
 
 
 @pytest.mark.parametrize(("text", "expected"), [("0\n", False), ("1\n", True)])
@@ -168,24 +189,24 @@ def test_whether_tcp_is_liberal(root: Path, text: str, *, expected: bool) -> Non
     """The kernel's own setting decides."""
     (root / _NETFILTER / "nf_conntrack_tcp_be_liberal").write_text(text)
 
-    assert is_tcp_be_liberal(root=root) is expected
+    assert is_tcp_be_liberal(root) is expected
 
 
 def test_tcp_is_not_liberal_if_it_cannot_be_told(tmp_path: Path) -> None:
     """A kernel without conntrack says nothing."""
-    assert not is_tcp_be_liberal(root=tmp_path)
+    assert not is_tcp_be_liberal(tmp_path)
 
 
 def test_route_localnet(root: Path) -> None:
     """It is switched on, and nothing else is touched."""
-    enable_route_localnet(root=root)
+    enable_route_localnet(root)
 
     assert _changed(root) == {"route_localnet": "1"}
 
 
 def test_oom_score(root: Path) -> None:
     """The score goes to this process, negative as it is."""
-    set_oom_score(-999, root=root)
+    set_oom_score(-999, root / _OOM_SCORE)
 
     assert _changed(root) == {"oom_score_adj": "-999"}
 
