@@ -13,7 +13,8 @@ cd "$root"
 readonly PIP_VERSION=26.3
 # python-iptables compiles a small C file when it is installed, and loads libip4tc and libip6tc.
 readonly BUILD_PACKAGES=(python3-venv gcc libc6-dev)
-readonly KERNEL_PACKAGES=(iptables iproute2)
+# The agent needs no ipset: tests judge its sets by that program.
+readonly KERNEL_PACKAGES=(iptables iproute2 ipset)
 
 log() { printf 'setup: %s\n' "$*" >&2; }
 fail() {
@@ -34,7 +35,7 @@ install_system_packages() {
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     log "not a Debian system: if a step fails, install what provides Python 3.11 or newer with" \
       "venv, a C compiler, the C library's headers, iptables-legacy with libip4tc and libip6tc," \
-      "and iproute2"
+      "iproute2 and ipset"
     return
   fi
   local needed wanted

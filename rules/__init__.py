@@ -10,6 +10,7 @@ How it reads, in the order of the data's way:
 
 - :mod:`rules.model`: what is known of Services, EndpointSlices and the Node.
 - :mod:`rules.context`: the options of this node, seen by one IP family.
+- :mod:`rules.affinity`: where clients with session affinity are remembered.
 - :mod:`rules.endpoints`: which endpoints count for which traffic.
 - :mod:`rules.service`, :mod:`rules.policy_chains`, :mod:`rules.external_chains`,
   :mod:`rules.rejects`: the rules of one Service.

@@ -12,7 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from rules import names
-from rules.ir import BUILT_IN_CHAINS, VERDICTS, Rule, Rules, Table, TableName, Tables
+from rules.ir import (
+    BUILT_IN_CHAINS,
+    VERDICTS,
+    AddToSet,
+    Rule,
+    Rules,
+    SetMatch,
+    Table,
+    TableName,
+    Tables,
+)
 from rules.model import ObjectKey
 from rules.service import ServiceRules
 
@@ -68,6 +78,7 @@ def _table_problems(table: Table) -> Iterator[str]:
         if hook.chain not in places:
             yield f"a hook stands in {hook.chain}, which is neither built in nor shared"
     yield from _loop_problems(table.chains)
+    yield from _set_problems(table)
     if table.name is TableName.NAT:
         yield from _node_port_problems(table.chains[names.SERVICES])
 
@@ -102,6 +113,22 @@ def _loop_problems(chains: Mapping[str, Rules]) -> Iterator[str]:
     except CycleError as error:
         (_, circle) = error.args
         yield f"chain {circle[0]} leads back to itself"
+
+
+def _set_problems(table: Table) -> Iterator[str]:
+    """Sets that rules name are made before them, and no others."""
+    named = {
+        about.set_name
+        for rules in table.chains.values()
+        for rule in rules
+        for about in (*rule.matches, rule.target)
+        if isinstance(about, (SetMatch, AddToSet))
+    }
+    made = {one.name for one in table.client_sets}
+    for name in sorted(named - made):
+        yield f"a rule names the set {name}, which is not to be made"
+    for name in sorted(made - named):
+        yield f"no rule names the set {name}"
 
 
 def _node_port_problems(rules: Rules) -> Iterator[str]:

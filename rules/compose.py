@@ -56,7 +56,10 @@ class TableComposer:
             key: rules.chains for key, rules in services.items()
         }
         groups[_FIXED] = fixed
-        return Table(TableName.NAT, GroupedChains(groups), static.NAT_HOOKS)
+        sets = chain.from_iterable(rules.client_sets for rules in services.values())
+        return Table(
+            TableName.NAT, GroupedChains(groups), static.NAT_HOOKS, client_sets=tuple(sets)
+        )
 
     def _filter_table(self, services: ServicesRules) -> Table:
         context = self._context

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rules.addresses import is_loopback, of_family
+from rules.affinity import AffinityBackend
 from rules.cluster_size import LargeClusterMode
 from rules.ir import Family
 from rules.model import Node
@@ -45,6 +46,8 @@ class ProxyOptions:
     drop_invalid: bool = True
     """Drop forwarded packets in conntrack state INVALID; off with nf_conntrack_tcp_be_liberal."""
     large_cluster_mode: LargeClusterMode = LargeClusterMode.AUTO
+    affinity_backend: AffinityBackend = AffinityBackend.RECENT
+    """Where session affinity remembers clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class FamilyContext:
     drop_invalid: bool
     is_large: bool
     """Whether the tables are made as small as they can be, for a large cluster."""
+    affinity_backend: AffinityBackend
 
 
 def family_context(
@@ -118,6 +122,7 @@ def family_context(
         strict_source_ranges=options.strict_source_ranges,
         drop_invalid=options.drop_invalid,
         is_large=is_large,
+        affinity_backend=options.affinity_backend,
     )
 
 

@@ -109,7 +109,16 @@ class Recent:
     seconds: int | None = None
 
 
-Match = Comment | PortMatch | MarkMatch | AddressType | ConntrackState | Statistic | Recent
+@dataclass(frozen=True, slots=True)
+class SetMatch:
+    """``-m set --match-set set_name src``."""
+
+    set_name: str
+
+
+Match = (
+    Comment | PortMatch | MarkMatch | AddressType | ConntrackState | Statistic | Recent | SetMatch
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +147,18 @@ class Reject:
     """``-j REJECT`` with the family's port-unreachable message."""
 
 
-Target = str | SetMark | Masquerade | Dnat | Reject
+@dataclass(frozen=True, slots=True)
+class AddToSet:
+    """``-j SET --add-set set_name src --exist --timeout timeout_seconds``; packets go on.
+
+    The time-out begins anew for an address that is in the set already.
+    """
+
+    set_name: str
+    timeout_seconds: int
+
+
+Target = str | SetMark | Masquerade | Dnat | Reject | AddToSet
 """A string is a chain to jump to or one of VERDICTS, as after iptables' own ``-j``."""
 
 
@@ -199,6 +219,14 @@ class Hook(NamedTuple):
     rule: Rule
 
 
+class ClientSet(NamedTuple):
+    """A set of addresses that each leave it by themselves after a time."""
+
+    name: str
+    timeout_seconds: int
+    """Unless who adds an address says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """The desired content of one kernel table, as far as it is ours."""
@@ -210,6 +238,8 @@ class Table:
     """First to last per chain; whatever else stands in those chains stays."""
     shared_chains: tuple[str, ...] = ()
     """User chains that must exist for hooks, and are never emptied or deleted."""
+    client_sets: tuple[ClientSet, ...] = ()
+    """Sets that rules name, and that must exist before them."""
 
 
 Tables = Mapping[TableName, Table]

@@ -4,18 +4,21 @@
 The form is stable: fields may be added, none is renamed or removed. From the outside in::
 
     {FAMILY: {TABLE: {"chains": {NAME: [RULE...]}, "hooks": [{"chain": NAME, "rule": RULE}...],
-                      "sharedChains": [NAME...]}}}
+                      "sharedChains": [NAME...],
+                      "clientSets": [{"name": NAME, "timeoutSeconds": N}...]}}}
 
 FAMILY is ``ipv4`` or ``ipv6``, TABLE is ``filter`` or ``nat``. ``chains`` are the agent's alone,
 sorted by name; ``hooks`` stand first, in this order, in chains that others use too;
-``sharedChains`` are user chains that hooks need and nobody deletes.
+``sharedChains`` are user chains that hooks need and nobody deletes; ``clientSets`` are the sets
+(``ipset``, type ``hash:ip``) that rules name, left out where there are none.
 
 A RULE has these fields, of which those that say nothing are left out:
 
 - ``target``, always there, with exactly one of ``{"jump": NAME}``, ``{"verdict": "ACCEPT"}`` (or
   DROP, RETURN), ``{"setMark": {"value": N, "mask": N}}`` (clear the mask's bits, then xor the
   value), ``{"masquerade": {"randomFully": true}}``, ``{"dnat": {"address": IP, "port": N}}``,
-  ``{"reject": {"with": TYPE}}``;
+  ``{"reject": {"with": TYPE}}``, ``{"addToSet": {"name": NAME, "timeoutSeconds": N}}`` (the
+  source, for so long from now on; then the next rule);
 - ``protocol``: tcp, udp or sctp;
 - ``source``, ``destination`` (networks), ``inInterface`` (a name, or a prefix and ``+``); each is
   negated if ``notSource``, ``notDestination``, ``notInInterface`` is true;
@@ -26,7 +29,8 @@ A RULE has these fields, of which those that say nothing are left out:
   ``{"addressType": {"source": "LOCAL"}}`` (or destination),
   ``{"conntrackState": {"states": [STATE...], "negated": BOOL}}``,
   ``{"statistic": {"fraction": N}}`` (matches N times in 2**31),
-  ``{"recent": {"list": NAME, "action": "set"}}`` (or rcheck, then with ``seconds``).
+  ``{"recent": {"list": NAME, "action": "set"}}`` (or rcheck, then with ``seconds``),
+  ``{"set": {"name": NAME}}`` (the source is in the set).
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from collections.abc import Mapping
 from rules.ir import (
     VERDICTS,
     AddressType,
+    AddToSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -48,6 +53,7 @@ from rules.ir import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
     Table,
     Tables,
@@ -85,6 +91,10 @@ def json_rule(rule: Rule, family: Family) -> JsonObject:
 
 
 def _table(table: Table, family: Family) -> JsonObject:
+    sets = [
+        {"name": one.name, "timeoutSeconds": one.timeout_seconds}
+        for one in sorted(table.client_sets)
+    ]
     return {
         "chains": {
             chain: [json_rule(rule, family) for rule in table.chains[chain]]
@@ -94,6 +104,7 @@ def _table(table: Table, family: Family) -> JsonObject:
             {"chain": hook.chain, "rule": json_rule(hook.rule, family)} for hook in table.hooks
         ],
         "sharedChains": list(table.shared_chains),
+        **({"clientSets": sets} if sets else {}),
     }
 
 
@@ -109,6 +120,8 @@ def _target(target: Target, family: Family) -> JsonObject:
             return {"dnat": {"address": address, "port": port}}
         case Reject():
             return {"reject": {"with": REJECT_WITH[family]}}
+        case AddToSet(name, seconds):
+            return {"addToSet": {"name": name, "timeoutSeconds": seconds}}
 
 
 def _match(match: Match) -> JsonObject:  # noqa: PLR0911 - one case for each kind
@@ -133,3 +146,5 @@ def _match(match: Match) -> JsonObject:  # noqa: PLR0911 - one case for each kin
             return {"recent": {"list": name, "action": "set"}}
         case Recent(name, seconds):
             return {"recent": {"list": name, "action": "rcheck", "seconds": seconds}}
+        case SetMatch(name):
+            return {"set": {"name": name}}

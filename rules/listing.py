@@ -14,6 +14,7 @@ from rules.addresses import endpoint_text
 from rules.ir import (
     BUILT_IN_CHAINS,
     AddressType,
+    AddToSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -26,6 +27,7 @@ from rules.ir import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
     Table,
     Tables,
@@ -97,7 +99,9 @@ def _place(network: str, family: Family) -> str:
     return network.removesuffix(f"/{family.host_prefix_length}") or _EVERYWHERE[family]
 
 
-def _match(match: Match, family: Family) -> str:  # noqa: PLR0911 - one case for each kind
+def _match(  # noqa: C901, PLR0911 - one case for each kind
+    match: Match, family: Family
+) -> str:
     match match:
         case Comment(text):
             return f"/* {kept_comment(text)} */"
@@ -120,6 +124,8 @@ def _match(match: Match, family: Family) -> str:  # noqa: PLR0911 - one case for
         case Recent(name, seconds):
             action = "SET" if seconds is None else f"CHECK seconds: {seconds} reap"
             return f"recent: {action} name: {name} side: source mask: {HOST_MASK[family]}"
+        case SetMatch(name):
+            return f"match-set {name} src"
 
 
 def _target(target: Target, family: Family) -> tuple[str, ...]:
@@ -135,6 +141,8 @@ def _target(target: Target, family: Family) -> tuple[str, ...]:
             return "DNAT", f"to:{endpoint_text(address, port)}"
         case Reject():
             return "REJECT", f"reject-with {REJECT_WITH[family]}"
+        case AddToSet(name, seconds):
+            return "SET", f"add-set {name} src exist timeout {seconds}"
 
 
 def _mark_change(target: SetMark) -> str:

@@ -44,6 +44,10 @@ DISPATCH_PREFIXES: Final = (NAT_DISPATCH_PREFIX, INTERNAL_REFUSAL_PREFIX, EXTERN
 """Chains that belong to a range of VIPs: of nat's KUBE-SERVICES, of filter's KUBE-SERVICES and of
 KUBE-EXTERNAL-SERVICES."""
 
+CLIENT_SET_PREFIX: Final = "KUBE-AFF-"
+"""Sets, not chains: each has the clients that session affinity leads to one endpoint. kube-proxy
+and kubelet have no sets of such names."""
+
 KUBE_PROXY_CANARY: Final = "KUBE-PROXY-CANARY"
 """By its absence kube-proxy notices that a table was flushed."""
 
@@ -102,6 +106,11 @@ def service_hash(service_port: str, protocol: str) -> str:
 def endpoint_chain(service_port: str, protocol: str, endpoint: str) -> str:
     """The KUBE-SEP chain of ``endpoint`` (``ip:port`` or ``[ip]:port``) in a service port."""
     return ENDPOINT_PREFIX + chain_hash(service_port + protocol + endpoint)
+
+
+def client_set(endpoint_chain: str) -> str:
+    """The set of the clients of an endpoint; the families' differ, as their endpoints do."""
+    return CLIENT_SET_PREFIX + hash_of(endpoint_chain)
 
 
 def dispatch_chain(prefix: str, network: str) -> str:

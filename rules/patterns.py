@@ -16,13 +16,17 @@ from typing import Final, Generic, TypeVar
 
 from rules import names
 from rules.addresses import host_network
+from rules.affinity import AffinityBackend
 from rules.ir import (
+    AddToSet,
     Comment,
     Dnat,
+    Match,
     PatternRules,
     PortMatch,
     Recent,
     Rule,
+    SetMatch,
     Statistic,
 )
 
@@ -41,10 +45,17 @@ class ServicePortPattern:
     """Time-out of session affinity; None without it."""
     is_compact: bool = False
     """Without what the kernel can do without: comments, and matches of what is known already."""
+    affinity_backend: AffinityBackend = AffinityBackend.RECENT
 
     def comments(self, suffix: str = "") -> tuple[Comment, ...]:
         """The comment of a rule, if it has one: the service port name and ``suffix``."""
         return () if self.is_compact else (Comment(self.name + suffix),)
+
+    @property
+    def uses_sets(self) -> bool:
+        """Whether clients are remembered, in sets."""
+        is_sticky = self.affinity_seconds is not None
+        return is_sticky and self.affinity_backend is AffinityBackend.IPSET
 
 
 class EndpointRules(PatternRules):
@@ -59,27 +70,28 @@ class EndpointRules(PatternRules):
         self.address = address
         self.port = port
 
-    def rules(self) -> tuple[Rule, Rule]:
+    def rules(self) -> tuple[Rule, ...]:
         """See :class:`rules.ir.PatternRules`."""
         shared = self.shared
         comments = shared.comments()
-        remember = () if shared.affinity_seconds is None else (Recent(self.chain),)
+        seconds = shared.affinity_seconds
+        remember = () if seconds is None or shared.uses_sets else (Recent(self.chain),)
         protocol = () if shared.is_compact else (PortMatch(shared.protocol),)
-        return (
-            Rule(names.MARK_MASQ, comments, source=host_network(self.address)),
-            Rule(
-                Dnat(self.address, self.port),
-                (*comments, *remember, *protocol),
-                shared.protocol,
-            ),
+        hairpin = Rule(names.MARK_MASQ, comments, source=host_network(self.address))
+        translate = Rule(
+            Dnat(self.address, self.port), (*comments, *remember, *protocol), shared.protocol
         )
+        if seconds is None or not shared.uses_sets:
+            return hairpin, translate
+        # A rule of its own: a target remembers, where the other backend has a match do it.
+        return hairpin, Rule(AddToSet(names.client_set(self.chain), seconds), comments), translate
 
     def jump_targets(self) -> tuple[str]:
         """See :class:`rules.ir.PatternRules`."""
         return (names.MARK_MASQ,)
 
     def __len__(self) -> int:
-        return 2
+        return 3 if self.shared.uses_sets else 2
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EndpointRules):
@@ -147,9 +159,15 @@ class ChoiceRules(_PolicyRules[tuple[str, str]]):
         seconds = self.shared.affinity_seconds
         if seconds is not None:
             for chain, text in self.endpoints:
-                yield Rule(chain, (*self._comments(text), Recent(chain, seconds)))
+                yield Rule(chain, (*self._comments(text), self._lookup(chain, seconds)))
         for (chain, text), odds in self.with_odds():
             yield Rule(chain, (*self._comments(text), *odds))
+
+    def _lookup(self, chain: str, seconds: int) -> Match:
+        """What is true of the clients that the endpoint of ``chain`` had."""
+        if self.shared.uses_sets:
+            return SetMatch(names.client_set(chain))
+        return Recent(chain, seconds)
 
     def _comments(self, text: str) -> tuple[Comment, ...]:
         return self.shared.comments(f" -> {text}")

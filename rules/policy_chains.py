@@ -17,7 +17,11 @@ from rules.service_port import ServicePortPlan
 def policy_chains(plan: ServicePortPlan, context: FamilyContext) -> Iterator[tuple[str, Rules]]:
     """The policy chains in use and the chains of their endpoints, each with its name."""
     shared = ServicePortPattern(
-        plan.name, plan.protocol, plan.affinity_seconds, is_compact=context.is_large
+        plan.name,
+        plan.protocol,
+        plan.affinity_seconds,
+        is_compact=context.is_large,
+        affinity_backend=context.affinity_backend,
     )
     is_direct = context.is_large and _may_be_direct(plan)
     chain_of: dict[str, str] = {}

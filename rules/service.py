@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rules.affinity import AffinityBackend, client_sets
 from rules.context import FamilyContext
 from rules.entry_rules import node_port_rules, services_rules
 from rules.external_chains import external_chains
-from rules.ir import Rule, Rules
-from rules.model import ObjectKey, ServiceState
+from rules.ir import ClientSet, Rule, Rules
+from rules.model import ObjectKey, Service, ServiceState
 from rules.policy_chains import policy_chains
 from rules.rejects import health_check_rules, unserved_external_rules, unserved_internal_rules
 from rules.service_port import for_family, plan_port
@@ -41,6 +42,7 @@ class ServiceRules:
     ranges_of_other_family_only: bool = False
     """Whether loadBalancerSourceRanges are named and none says anything about this family."""
     unserved: Unserved = ALL_SERVED
+    client_sets: tuple[ClientSet, ...] = ()
 
 
 ServicesRules = Mapping[ObjectKey, ServiceRules]
@@ -85,4 +87,13 @@ def build_service(state: ServiceState, context: FamilyContext) -> ServiceRules:
         tuple(filter_node_ports),
         ranges_of_other_family_only,
         Unserved(unserved_internally, unserved_externally),
+        _client_sets(service, chains, context),
     )
+
+
+def _client_sets(
+    service: Service, chains: Iterable[str], context: FamilyContext
+) -> tuple[ClientSet, ...]:
+    if service.affinity_seconds is None or context.affinity_backend is not AffinityBackend.IPSET:
+        return ()
+    return client_sets(chains, service.affinity_seconds)

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from rules.addresses import endpoint_text
+from rules.affinity import HASH_SIZE, MOST_CLIENTS
 from rules.ir import (
     BUILT_IN_CHAINS,
     AddressType,
+    AddToSet,
+    ClientSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -27,6 +30,7 @@ from rules.ir import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
     Table,
     Tables,
@@ -43,6 +47,8 @@ REJECT_WITH: Final = {
     Family.IPV4: "icmp-port-unreachable",
     Family.IPV6: "icmp6-port-unreachable",
 }
+
+_SET_FAMILY: Final = {Family.IPV4: "inet", Family.IPV6: "inet6"}
 
 _LONGEST_CHARACTER: Final = 4
 """Bytes of a character in UTF-8, at most."""
@@ -62,14 +68,24 @@ def save_tables(tables: Tables, family: Family) -> str:
 
 
 def save_table(table: Table, family: Family) -> str:
-    """One table, from ``*nat`` to ``COMMIT``."""
+    """One table, from ``*nat`` to ``COMMIT``, after remarks that make the sets it needs."""
     built_in = BUILT_IN_CHAINS[table.name]
-    lines = [f"*{table.name.value}"]
+    lines = [f"# ipset {line}" for line in save_sets(table.client_sets, family)]
+    lines.append(f"*{table.name.value}")
     rule_lines: list[str] = []
     for chain, rules in chains_in_order(table):
         lines.append(f":{chain} {'ACCEPT' if chain in built_in else '-'} [0:0]")
         rule_lines += [save_rule(chain, rule, family) for rule in rules]
     return "\n".join((*lines, *rule_lines, "COMMIT", ""))
+
+
+def save_sets(sets: Iterable[ClientSet], family: Family) -> Iterator[str]:
+    """Sets by name, as ``ipset save`` prints them, without what the kernel adds by itself."""
+    for one in sorted(sets):
+        yield (
+            f"create {one.name} hash:ip family {_SET_FAMILY[family]} hashsize {HASH_SIZE} "
+            f"maxelem {MOST_CLIENTS} timeout {one.timeout_seconds}"
+        )
 
 
 def save_rule(chain: str, rule: Rule, family: Family) -> str:
@@ -141,7 +157,9 @@ def _network(option: str, network: str, *, negated: bool) -> Iterator[str]:
         yield f"{_not(negated=negated)}{option} {network}"
 
 
-def _match(match: Match, family: Family) -> str:  # noqa: PLR0911 - one case for each kind
+def _match(  # noqa: C901, PLR0911 - one case for each kind
+    match: Match, family: Family
+) -> str:
     match match:
         case Comment(text):
             return f"-m comment --comment {quoted(kept_comment(text))}"
@@ -163,6 +181,8 @@ def _match(match: Match, family: Family) -> str:  # noqa: PLR0911 - one case for
         case Recent(name, seconds):
             action = "--set" if seconds is None else f"--rcheck --seconds {seconds} --reap"
             return f"-m recent {action} --name {name} --mask {HOST_MASK[family]} --rsource"
+        case SetMatch(name):
+            return f"-m set --match-set {name} src"
 
 
 def _address_types(match: AddressType) -> str:
@@ -183,3 +203,5 @@ def _target(target: Target, family: Family) -> str:
             return f"-j DNAT --to-destination {endpoint_text(address, port)}"
         case Reject():
             return f"-j REJECT --reject-with {REJECT_WITH[family]}"
+        case AddToSet(name, seconds):
+            return f"-j SET --add-set {name} src --exist --timeout {seconds}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, TypedDict, Unpack
 
+from rules.affinity import AffinityBackend
 from rules.context import DetectLocalMode, FamilyContext, ProxyOptions, family_context
 from rules.model import (
     EndpointSlice,
@@ -66,6 +67,7 @@ class OptionFields(TypedDict, total=False):
     restrict_node_ports: bool
     strict_source_ranges: bool
     drop_invalid: bool
+    affinity_backend: AffinityBackend
 
 
 def service_port(

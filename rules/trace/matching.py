@@ -19,6 +19,7 @@ from rules.ir import (
     PortMatch,
     Recent,
     Rule,
+    SetMatch,
     Statistic,
 )
 from rules.trace.errors import Missing, UnknownPacketError, UnknownRuleError
@@ -115,6 +116,8 @@ class Matcher:
                 unmet = branch.likely(1 - share) if share < 1 else None
                 return unmet, branch.likely(share) if share else None
             case Recent(name, seconds) if seconds is not None:
+                return _remembering(name, branch)
+            case SetMatch(name):
                 return _remembering(name, branch)
             case _:
                 return (None, branch) if self._is_true(match, branch) else (branch, None)

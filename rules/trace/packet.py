@@ -56,7 +56,7 @@ class Assumption(NamedTuple):
     """What must be so for a packet to take its way, and has no odds."""
 
     list_name: str
-    """A list of ``-m recent``, in which session affinity remembers clients."""
+    """A list of ``-m recent`` or a set, in which session affinity remembers clients."""
     is_remembered: bool
     """Whether the packet's source stands in it."""
 

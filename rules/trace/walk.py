@@ -10,6 +10,7 @@ from rules.ir import (
     ACCEPT,
     DROP,
     RETURN,
+    AddToSet,
     Dnat,
     Masquerade,
     Reject,
@@ -87,7 +88,7 @@ class Walk:
                     pending.append(result)
 
 
-def _effect(  # noqa: PLR0911 - one case for each kind
+def _effect(  # noqa: C901, PLR0911 - one case for each kind
     rule: TracedRule, branch: Branch, following: _Frames
 ) -> End | tuple[Branch, _Frames]:
     """What a rule does to a packet that meets it: an end, or where it goes on."""
@@ -110,3 +111,5 @@ def _effect(  # noqa: PLR0911 - one case for each kind
             return End(branch.masqueraded(), ACCEPT)
         case Reject():
             return End(branch, REJECT)
+        case AddToSet():
+            return branch, following

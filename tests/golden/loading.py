@@ -11,6 +11,7 @@ import yaml
 from dataplane.sources.base import LoggingObserver
 from dataplane.sources.manifests import load_manifests
 from dataplane.state import ClusterState
+from rules.affinity import AffinityBackend
 from rules.build import build
 from rules.context import DetectLocalMode, ProxyOptions, family_context
 from rules.ir import Family, Tables
@@ -19,13 +20,15 @@ from tests.address_plan import IPV4, IPV6, THIS_NODE
 CASES = Path(__file__).parent / "cases"
 
 
-def _options(case: Path) -> tuple[ProxyOptions, tuple[str, ...]]:
+def options_of(case: Path) -> tuple[ProxyOptions, tuple[str, ...]]:
     """The case's options, and the local addresses that node ports are restricted to."""
     path = case / "options.yaml"
     fields = yaml.safe_load(path.read_text()) if path.exists() else {}
     addresses = tuple(fields.pop("node_port_addresses", ()))
     if "detect_local_mode" in fields:
         fields["detect_local_mode"] = DetectLocalMode(fields["detect_local_mode"])
+    if "affinity_backend" in fields:
+        fields["affinity_backend"] = AffinityBackend(fields["affinity_backend"])
     options = ProxyOptions(cluster_cidrs=(IPV4.cluster_cidr, IPV6.cluster_cidr), **fields)
     return options, addresses
 
@@ -38,7 +41,7 @@ def tables_of(case: Path) -> Mapping[Family, Tables]:
     manifests.deliver(state)
     picture = state.picture()
     assert picture
-    options, addresses = _options(case)
+    options, addresses = options_of(case)
     return {
         family: build(picture.services, family_context(options, picture.node, family, addresses))
         for family in Family

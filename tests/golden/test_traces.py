@@ -16,11 +16,10 @@ import pytest
 from dataplane.packet_flags import decode_packet
 from dataplane.settings import Settings, SourceSettings
 from dataplane.trace import trace_desired
-from rules.context import ProxyOptions
 from rules.trace.jsonform import json_trace
 from rules.trace.words import trace_words
-from tests.address_plan import IPV4, IPV6, THIS_NODE
-from tests.golden.loading import CASES
+from tests.address_plan import THIS_NODE
+from tests.golden.loading import CASES, options_of
 
 _TRACES: Final = Path(__file__).parent / "traces"
 
@@ -38,6 +37,9 @@ _QUESTIONS: Final = {
     "node-port-from-this-node": _Question("document", "192.0.2.11", "192.0.2.11:30956/tcp"),
     "source-ranges": _Question("source-ranges", "192.168.7.1", "198.51.100.1:80/tcp"),
     "affinity": _Question("session-affinity", "203.0.113.10:40000", "10.96.5.1:80/tcp"),
+    "affinity-in-sets": _Question(
+        "session-affinity-in-sets", "203.0.113.10:40000", "10.96.5.1:80/tcp"
+    ),
     "zone-hints": _Question("topology", "10.244.1.9", "10.96.7.1:80"),
     "no-endpoints": _Question("no-endpoints", "10.244.1.2", "10.96.8.1:443/udp"),
     "no-local-endpoints": _Question("local-policies", "203.0.113.10", "198.51.100.42:80"),
@@ -50,9 +52,10 @@ _FOR_PROGRAMS_TOO: Final = frozenset({"hairpin", "ipv6", "no-local-endpoints"})
 
 
 def _settings(case: str) -> Settings:
+    options, _ = options_of(CASES / case)
     return Settings(
         source=SourceSettings(manifests=(CASES / case / "input.yaml",), node_name=THIS_NODE),
-        options=ProxyOptions(cluster_cidrs=(IPV4.cluster_cidr, IPV6.cluster_cidr)),
+        options=options,
     )
 
 

@@ -35,6 +35,7 @@ _SAVED = sorted(CASES.glob("*/*.save"))
 _PROGRAMS = {Family.IPV4: "iptables", Family.IPV6: "ip6tables"}
 _COUNTERS = re.compile(r"\[\d+:\d+\]$", re.MULTILINE)
 _PROTOCOL_NUMBER = re.compile(r"^( +\d+ +\d+ \S* +)(0|6|17|132)  *--", re.MULTILINE)
+_ADDED_BY_IPSET = re.compile(" (bucketsize [0-9]+|initval 0x[0-9a-f]+)")
 _PROTOCOL_NAMES = {"0": "all", "6": "tcp", "17": "udp", "132": "sctp"}
 
 
@@ -58,12 +59,22 @@ def _kernel_text(machine: Host, family: Family, table: TableName) -> str:
     """What iptables-legacy-save prints of a table, without time stamps and counters."""
     save = f"{_PROGRAMS[family]}-legacy-save"
     text = machine.run([save, "-t", table.value]).stdout
-    lines = [line for line in text.splitlines(keepends=True) if not line.startswith("#")]
-    return _COUNTERS.sub("[0:0]", "".join(lines))
+    return _COUNTERS.sub("[0:0]", _without_remarks(text))
 
 
 def _restore(machine: Host, family: Family, text: str) -> None:
+    """Load ``text`` as the README says: first the sets that its remarks name, then the rules."""
+    _make_sets(machine, text)
     machine.run([f"{_PROGRAMS[family]}-legacy-restore"], stdin=text)
+
+
+def _make_sets(machine: Host, text: str) -> None:
+    commands = [line.removeprefix("# ipset ") for line in text.splitlines() if line.startswith("#")]
+    machine.run(["ipset", "restore", "-exist"], stdin="".join(f"{line}\n" for line in commands))
+
+
+def _without_remarks(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
 
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])
@@ -71,6 +82,7 @@ def _restore(machine: Host, family: Family, text: str) -> None:
 def test_both_iptables_accept_the_text(machine: Host, saved: Path, backend: str) -> None:
     """A dump can be checked and loaded on every kind of node."""
     restore = f"{_PROGRAMS[_family(saved)]}-{backend}-restore"
+    _make_sets(machine, saved.read_text())
     machine.run([restore, "--test"], stdin=saved.read_text())
 
 
@@ -82,8 +94,19 @@ def test_what_is_loaded_reads_back_as_the_same_text(machine: Host, saved: Path) 
     assert (
         _kernel_text(machine, family, TableName.FILTER)
         + _kernel_text(machine, family, TableName.NAT)
-        == text
-    )
+    ) == _without_remarks(text)
+
+
+@pytest.mark.parametrize("saved", [one for one in _SAVED if "-sets" in one.parent.name], ids=_name)
+def test_sets_are_made_as_they_are_printed(machine: Host, saved: Path) -> None:
+    """Each remark, without its head, is a line that ipset reads and prints back."""
+    text = saved.read_text()
+    _make_sets(machine, text)
+
+    made = machine.run(["ipset", "save"]).stdout.splitlines()
+    printed = [line.removeprefix("# ipset ") for line in text.splitlines() if line.startswith("#")]
+    assert sorted(_ADDED_BY_IPSET.sub("", line) for line in made) == printed
+    assert printed
 
 
 @pytest.mark.parametrize("saved", _SAVED, ids=_name)
@@ -106,7 +129,8 @@ def test_random_clusters_read_back_as_the_same_text(machine: Host) -> None:
         family, tables = on_node.family, build(cluster.states(), on_node)
         _restore(machine, family, save_tables(tables, family))
         for table in tables.values():
-            assert _kernel_text(machine, family, table.name) == save_table(table, family)
+            expected = _without_remarks(save_table(table, family))
+            assert _kernel_text(machine, family, table.name) == expected
 
     reads_back()
 

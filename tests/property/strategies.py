@@ -14,6 +14,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from rules.affinity import AffinityBackend
 from rules.context import DetectLocalMode, FamilyContext, ProxyOptions, family_context
 from rules.ir import Family
 from rules.model import (
@@ -178,6 +179,7 @@ def contexts(draw: DrawFn) -> FamilyContext:
             restrict_node_ports=st.booleans(),
             strict_source_ranges=st.booleans(),
             drop_invalid=st.booleans(),
+            affinity_backend=st.sampled_from(AffinityBackend),
         )
     )
     addresses = (IPV4.node_ip, IPV6.node_ip)

@@ -10,7 +10,17 @@ import pytest
 
 from rules.build import build
 from rules.check import BrokenRulesError, check_service, check_tables
-from rules.ir import DROP, Hook, Rule, Rules, TableName, Tables
+from rules.ir import (
+    DROP,
+    AddToSet,
+    ClientSet,
+    Hook,
+    Rule,
+    Rules,
+    SetMatch,
+    TableName,
+    Tables,
+)
 from rules.service import ServiceRules, build_service
 from tests.address_plan import IPV4
 from tests.builders import WEB, context, local, state
@@ -89,6 +99,21 @@ _SERVICES = _tables()[_NAT].chains["KUBE-SERVICES"]
             _with_chains(_NAT, {"KUBE-SERVICES": tuple(reversed(_SERVICES))}),
             "nat: the jump to KUBE-NODEPORTS is not the last rule of KUBE-SERVICES",
             id="node ports not last",
+        ),
+        pytest.param(
+            _with_chains(_NAT, {"KUBE-MARK-MASQ": (Rule(DROP, (SetMatch("SET-1"),)),)}),
+            "nat: a rule names the set SET-1, which is not to be made",
+            id="match with no set",
+        ),
+        pytest.param(
+            _with_chains(_NAT, {"KUBE-MARK-MASQ": (Rule(AddToSet("SET-1", 60)),)}),
+            "nat: a rule names the set SET-1, which is not to be made",
+            id="target with no set",
+        ),
+        pytest.param(
+            {_NAT: replace(_tables()[_NAT], client_sets=(ClientSet("SET-1", 60),))},
+            "nat: no rule names the set SET-1",
+            id="set without a rule",
         ),
         pytest.param(
             _with_hook(Hook("KUBE-MARK-MASQ", Rule(DROP))),

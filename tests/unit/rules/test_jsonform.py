@@ -7,9 +7,12 @@ import json
 
 import pytest
 
+from rules import names
+from rules.affinity import AffinityBackend
 from rules.ir import (
     DROP,
     AddressType,
+    AddToSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -22,14 +25,15 @@ from rules.ir import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
     TableName,
     Target,
 )
 from rules.jsonform import json_families, json_rule, json_tables
 from tests.address_plan import IPV4, IPV6
-from tests.builders import local, state
-from tests.printed import SVC, printed
+from tests.builders import context, local, state
+from tests.printed import SVC, printed, sep
 
 _IPV4 = Family.IPV4
 
@@ -51,6 +55,7 @@ _IPV4 = Family.IPV4
         (Statistic(1 << 30), {"statistic": {"fraction": 1 << 30}}),
         (Recent("LIST"), {"recent": {"list": "LIST", "action": "set"}}),
         (Recent("LIST", 60), {"recent": {"list": "LIST", "action": "rcheck", "seconds": 60}}),
+        (SetMatch("KUBE-AFF-X"), {"set": {"name": "KUBE-AFF-X"}}),
     ],
 )
 def test_each_match_is_one_field_named_after_its_kind(match: Match, expected: object) -> None:
@@ -68,6 +73,7 @@ def test_each_match_is_one_field_named_after_its_kind(match: Match, expected: ob
         (DROP, {"verdict": "DROP"}),
         (SetMark(1, 3), {"setMark": {"value": 1, "mask": 3}}),
         (Masquerade(), {"masquerade": {"randomFully": True}}),
+        (AddToSet("KUBE-AFF-X", 60), {"addToSet": {"name": "KUBE-AFF-X", "timeoutSeconds": 60}}),
         (Dnat("10.244.1.2", 80), {"dnat": {"address": "10.244.1.2", "port": 80}}),
         (Reject(), {"reject": {"with": "icmp-port-unreachable"}}),
     ],
@@ -112,6 +118,17 @@ def test_tables_have_chains_hooks_and_shared_chains() -> None:
         },
     }
     assert form["filter"]["sharedChains"] == ["KUBE-FIREWALL"]
+
+
+def test_sets_are_told_with_the_table_that_names_them() -> None:
+    """A program that reads a dump can make them before it loads the rules."""
+    on_node = context(IPV4, affinity_backend=AffinityBackend.IPSET)
+    made = state(IPV4, local(IPV4.local_pod), affinity_seconds=60)
+    form = json_tables(printed(IPV4, made, in_context=on_node).tables, _IPV4)
+    nat = form["nat"]
+    assert isinstance(nat, dict)
+    name = names.client_set(sep(IPV4, IPV4.local_pod))
+    assert nat["clientSets"] == [{"name": name, "timeoutSeconds": 60}]
 
 
 def test_families_are_told_by_name() -> None:

@@ -11,6 +11,7 @@ import pytest
 from rules.ir import (
     DROP,
     AddressType,
+    AddToSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -24,6 +25,7 @@ from rules.ir import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
     Table,
     TableName,
@@ -88,6 +90,7 @@ def _words(rule: Rule, family: Family = _IPV4) -> str:
             "recent: CHECK seconds: 10800 reap name: LIST side: source mask: 255.255.255.255",
         ),
         (Recent("LIST"), "recent: SET name: LIST side: source mask: 255.255.255.255"),
+        (SetMatch("KUBE-AFF-X"), "match-set KUBE-AFF-X src"),
     ],
 )
 def test_matches_are_told_in_the_words_of_iptables(match: Match, expected: str) -> None:
@@ -108,6 +111,7 @@ def test_matches_are_told_in_the_words_of_iptables(match: Match, expected: str) 
         (Dnat("10.244.1.2", 80), _IPV4, "DNAT", "to:10.244.1.2:80"),
         (Dnat("fd00::2", 80), _IPV6, "DNAT", "to:[fd00::2]:80"),
         (Reject(), _IPV4, "REJECT", "reject-with icmp-port-unreachable"),
+        (AddToSet("KUBE-AFF-X", 60), _IPV4, "SET", "add-set KUBE-AFF-X src exist timeout 60"),
         (Reject(), _IPV6, "REJECT", "reject-with icmp6-port-unreachable"),
     ],
 )

@@ -9,9 +9,10 @@ import re
 import pytest
 
 from rules import names
-from rules.context import DetectLocalMode
-from rules.ir import Statistic, TableName
-from rules.model import ServiceState, SlicePort, TrafficPolicy
+from rules.affinity import AffinityBackend
+from rules.context import DetectLocalMode, FamilyContext
+from rules.ir import ClientSet, Statistic, TableName
+from rules.model import ObjectKey, ServiceState, SlicePort, TrafficPolicy
 from rules.text import HOST_MASK
 from tests.address_plan import IPV4, AddressPlan
 from tests.builders import (
@@ -194,6 +195,56 @@ def test_affinity_holds_in_the_local_chain_too(plan: AddressPlan) -> None:
     """Both policy chains look clients up."""
     made = state(plan, local(plan.local_pod), internal_traffic_policy=_LOCAL, affinity_seconds=60)
     assert "--rcheck --seconds 60 --reap" in printed(plan, made).nat(SVL)[1]
+
+
+def _in_sets(plan: AddressPlan, *, is_large: bool = False) -> FamilyContext:
+    return context(plan, is_large=is_large, affinity_backend=AffinityBackend.IPSET)
+
+
+def test_clients_are_looked_for_in_sets(plan: AddressPlan) -> None:
+    """One set for each endpoint stands where its list would; the choice is the same."""
+    made = state(plan, local(plan.local_pod), remote(plan.remote_pod), affinity_seconds=10800)
+    rules = printed(plan, made, in_context=_in_sets(plan))
+    assert rules.nat(SVC)[1:] == [
+        *(
+            f"{comment(f'default/web -> {plan.endpoint(address)}')} -m set --match-set "
+            f"{names.client_set(sep(plan, address))} src -j {sep(plan, address)}"
+            for address in (plan.local_pod, plan.remote_pod)
+        ),
+        _choice(plan, plan.local_pod, ONE_HALF),
+        _choice(plan, plan.remote_pod),
+    ]
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_clients_are_put_into_sets_before_they_are_translated(
+    plan: AddressPlan, *, is_large: bool
+) -> None:
+    """Each connection begins the time-out anew; large clusters only leave the comment out."""
+    made = state(plan, local(plan.local_pod), affinity_seconds=60)
+    rules = printed(plan, made, in_context=_in_sets(plan, is_large=is_large))
+    chain = sep(plan, plan.local_pod)
+    (_, remember, translate) = rules.nat(chain)
+    target = f"-j SET --add-set {names.client_set(chain)} src --exist --timeout 60"
+    assert remember == (target if is_large else f"{_WEB} {target}")
+    assert translate.endswith(f"-j DNAT --to-destination {plan.endpoint(plan.local_pod)}")
+
+
+def test_sets_are_those_of_sticky_endpoints(plan: AddressPlan) -> None:
+    """Each set that rules name is to be made, with the time-out of its Service."""
+    sticky = state(plan, local(plan.local_pod), remote(plan.remote_pod), affinity_seconds=60)
+    other = state(plan, remote(plan.remote_pod), key=ObjectKey("default", "other"))
+    rules = printed(plan, sticky, other, in_context=_in_sets(plan))
+    assert set(rules.tables[TableName.NAT].client_sets) == {
+        ClientSet(names.client_set(sep(plan, address)), 60)
+        for address in (plan.local_pod, plan.remote_pod)
+    }
+
+
+def test_lists_need_no_sets(plan: AddressPlan) -> None:
+    """With -m recent the kernel makes what it needs."""
+    made = state(plan, local(plan.local_pod), affinity_seconds=60)
+    assert printed(plan, made).tables[TableName.NAT].client_sets == ()
 
 
 def _with_endpoints(count: int) -> ServiceState:

@@ -15,6 +15,7 @@ from rules.ir import (
     ACCEPT,
     DROP,
     AddressType,
+    AddToSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -28,6 +29,7 @@ from rules.ir import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
     Table,
     TableName,
@@ -69,6 +71,7 @@ _LIST = "--name LIST --mask 255.255.255.255 --rsource"
             Recent("LIST", 10800),
             f"-m recent --rcheck --seconds 10800 --reap {_LIST}",
         ),
+        (SetMatch("KUBE-AFF-X"), "-m set --match-set KUBE-AFF-X src"),
     ],
 )
 def test_matches_are_printed_as_iptables_prints_them_back(match: Match, expected: str) -> None:
@@ -88,6 +91,7 @@ def test_matches_are_printed_as_iptables_prints_them_back(match: Match, expected
         (Dnat("fd00::2", 80), _IPV6, "DNAT --to-destination [fd00::2]:80"),
         (Reject(), _IPV4, "REJECT --reject-with icmp-port-unreachable"),
         (Reject(), _IPV6, "REJECT --reject-with icmp6-port-unreachable"),
+        (AddToSet("SET-1", 60), _IPV4, "SET --add-set SET-1 src --exist --timeout 60"),
     ],
 )
 def test_targets_are_printed_with_their_options(

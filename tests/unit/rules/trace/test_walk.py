@@ -11,12 +11,14 @@ from rules.ir import (
     ACCEPT,
     DROP,
     RETURN,
+    AddToSet,
     MarkMatch,
     Masquerade,
     Recent,
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
 )
 from rules.trace.packet import Assumption
@@ -135,9 +137,9 @@ def test_chance_in_a_chain_goes_on_in_its_caller() -> None:
     ]
 
 
-def test_memory_has_no_odds_but_is_named() -> None:
-    """Whether a list holds the client is assumed both ways, once for each list."""
-    known = Recent("LIST", 60)
+@pytest.mark.parametrize("known", [Recent("LIST", 60), SetMatch("LIST")])
+def test_memory_has_no_odds_but_is_named(known: Recent | SetMatch) -> None:
+    """Whether a list or set holds the client is assumed both ways, once for each of them."""
     paths = _forwarding(Rule("A", (known,)), Rule(Reject()), A=(Rule(DROP, (known,)),))
 
     assert [(path.outcome.fate, path.odds, path.assumptions) for path in paths] == [
@@ -146,11 +148,15 @@ def test_memory_has_no_odds_but_is_named() -> None:
     ]
 
 
-def test_remembering_is_no_condition() -> None:
-    """A rule that writes to a list is met by everybody."""
-    (path,) = _forwarding(Rule(DROP, (Recent("LIST"),)))
+@pytest.mark.parametrize(
+    "rules", [(Rule(DROP, (Recent("LIST"),)),), (Rule(AddToSet("LIST", 60)), Rule(DROP))]
+)
+def test_remembering_is_no_condition(rules: tuple[Rule, ...]) -> None:
+    """A rule that writes to a list or a set is met by everybody, and ends nothing by itself."""
+    (path,) = _forwarding(*rules)
 
     assert (path.outcome.fate, path.assumptions) == (Fate.DROPPED, ())
+    assert len(path.steps) == len(rules)
 
 
 def test_a_foreign_rule_without_effect_is_passed_through() -> None:
