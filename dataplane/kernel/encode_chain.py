@@ -53,6 +53,7 @@ class ChainEncoder:
 
     def __init__(self, family: Family) -> None:
         """Encode for ``family``."""
+        self.family = family
         self._encoder = Encoder(family)
         self._some_address = some_address = _SOME_ADDRESS[family]
         layout = ENTRY_LAYOUTS[family]

@@ -34,6 +34,7 @@ class _UneditedTable:
         raise _EditNeededError
 
     count = create_chain = delete_chain = flush_chain = append = insert = delete = _refuse
+    counters = set_counters = _refuse
 
 
 def is_as_desired(

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from rules.ir import Family
 
 IFNAMSIZ: Final = 16
-COUNTERS_SIZE: Final = 16
+COUNTERS: Final = Struct("=QQ")
+COUNTERS_SIZE: Final = COUNTERS.size
 
 EXTENSION_HEADER: Final = Struct("=H29sB")
 """Size of the whole extension, its name, its revision."""
@@ -46,6 +47,13 @@ IP6T_F_PROTO: Final = 0x01
 """Must be set whenever an IPv6 entry names a protocol, else the kernel ignores it."""
 
 PROTOCOL_NUMBERS: Final = {"": 0, "tcp": 6, "udp": 17, "sctp": 132}
+
+
+class Counters(NamedTuple):
+    """What a rule has counted."""
+
+    packets: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from dataplane.errors import (
     KernelUnusableError,
 )
 from dataplane.kernel.canonical import canonical, target_name
-from dataplane.kernel.layout import COUNTERS_SIZE, ENTRY_LAYOUTS
+from dataplane.kernel.layout import COUNTERS, COUNTERS_SIZE, ENTRY_LAYOUTS, Counters
 from rules.ir import BUILT_IN_CHAINS, Family, TableName
 
 _log = logging.getLogger(__name__)
@@ -95,6 +95,7 @@ class _Library:
         self.append_entry = bind(kept, "append_entry", ctypes.c_int, text, text, pointer)
         self.insert_entry = bind(kept, "insert_entry", ctypes.c_int, text, text, number, pointer)
         self.delete_entry = bind(kept, "delete_num_entry", ctypes.c_int, text, number, pointer)
+        self.set_counter = bind(kept, "set_counter", ctypes.c_int, text, number, text, pointer)
         self.get_policy = bind(kept, "get_policy", text, text, pointer, pointer)
         self.set_policy = bind(kept, "set_policy", ctypes.c_int, text, text, pointer, pointer)
 
@@ -173,6 +174,26 @@ class TableHandle:
             number += 1
             pointer = library.next_rule(pointer, handle)
         return number
+
+    def counters(self, chain: str) -> list[Counters]:
+        """What the entries of a chain had counted when the table was read."""
+        library, handle = self._library, self._handle
+        start = ENTRY_LAYOUTS[self._family].counters_offset
+        found = []
+        pointer = library.first_rule(chain.encode(), handle)
+        while pointer is not None:
+            found.append(
+                Counters(*COUNTERS.unpack(ctypes.string_at(pointer + start, COUNTERS_SIZE)))
+            )
+            pointer = library.next_rule(pointer, handle)
+        return found
+
+    def set_counters(self, chain: str, position: int, counters: Counters) -> None:
+        """Let the entry at ``position``, counted from 0, begin with ``counters``."""
+        # libiptc counts from 1 here, unlike where it inserts and deletes.
+        number, values = position + 1, COUNTERS.pack(*counters)
+        if not self._library.set_counter(chain.encode(), number, values, self._handle):
+            self._fail("set counters in", chain)
 
     def create_chain(self, chain: str) -> None:
         """Add an empty chain."""

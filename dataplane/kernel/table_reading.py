@@ -40,6 +40,17 @@ _ERROR_NAME: Final = b"ERROR".ljust(NAME_SIZE, b"\0")
 """Of the target with which a chain begins; what follows it is the chain's name."""
 
 
+class RulePlace(NamedTuple):
+    """Where a rule stands in a table, and where it leads."""
+
+    chain: str
+    offset: int
+    target_offset: int
+    end: int
+    target: str
+    """A chain, a verdict, or the name of its target."""
+
+
 class _Span(NamedTuple):
     """Where the rules of a chain stand."""
 
@@ -83,10 +94,13 @@ class TableReading:
         offset, end = self._spans.get(chain, _Span(0, 0))
         while offset < end:
             (size,) = _SIZE.unpack_from(content, offset + start)
-            entry = bytes(content[offset : offset + size])
-            found.append(canonical(entry, self._jump(entry), self._family))
+            found.append(self._canonical(offset, offset + size))
             offset += size
         return found
+
+    def entry(self, place: RulePlace) -> bytes:
+        """The entry of a rule, in canonical form."""
+        return self._canonical(place.offset, place.end)
 
     def holds(self, chain: str, entries: Sequence[bytes]) -> bool:
         """Whether a chain has these entries in canonical form, and no others.
@@ -109,6 +123,25 @@ class TableReading:
     def target_of(self, entry: bytes) -> str:
         """Where an entry leads: a chain, a verdict, or the name of its target."""
         return target_name(entry, self._family)
+
+    def rules(self) -> Iterator[RulePlace]:
+        """All rules, chain by chain."""
+        content, target_at = self.content, self._layout.target_offset_offset
+        size_at = self._layout.next_offset_offset
+        jumps = {verdict: name.decode() for verdict, name in self._jumps.items()}
+        for chain, (start, end) in self._spans.items():
+            offset = start
+            while offset < end:
+                (size,) = _SIZE.unpack_from(content, offset + size_at)
+                target = offset + _SIZE.unpack_from(content, offset + target_at)[0]
+                if content[target + NAME_OFFSET]:
+                    name = bytes(content[target + NAME_OFFSET : target + NAME_OFFSET + NAME_SIZE])
+                    leads_to = name.partition(b"\0")[0].decode()
+                else:
+                    (verdict,) = _VERDICT.unpack_from(content, target + VERDICT_OFFSET)
+                    leads_to = jumps.get(verdict, "")
+                yield RulePlace(chain, offset, target, offset + size, leads_to)
+                offset += size
 
     def counter_offsets(self) -> array[int]:
         """Where the counters of the entries stand."""
@@ -169,6 +202,10 @@ class TableReading:
         """Where standard targets lead, as libiptc names it."""
         chains = {span.start: chain.encode() for chain, span in self._spans.items()}
         return VERDICTS | chains
+
+    def _canonical(self, start: int, end: int) -> bytes:
+        entry = bytes(self.content[start:end])
+        return canonical(entry, self._jump(entry), self._family)
 
     def _jump(self, entry: bytes) -> bytes:
         """Where a standard target leads, as libiptc names it; nothing for others."""

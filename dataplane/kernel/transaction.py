@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dataplane.errors import ChainInUseError
+from dataplane.kernel.carry_over import CarryOver, CountingTable
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.retention import NOTHING, Retention
 from rules import names
@@ -49,7 +50,7 @@ class Changes:
         return bool(self.rules or self.chains_created or self.chains_deleted)
 
 
-class EditableTable(Protocol):
+class EditableTable(CountingTable, Protocol):
     """What a transaction needs of an open table, as of :class:`dataplane.kernel.libiptc`'s."""
 
     def chains(self) -> list[str]:
@@ -57,9 +58,6 @@ class EditableTable(Protocol):
 
     def has_chain(self, chain: str, /) -> bool:
         """Whether there is a chain of that name."""
-
-    def entries(self, chain: str, /) -> list[bytes]:
-        """The entries of a chain, in canonical form."""
 
     def target_of(self, entry: bytes, /) -> str:
         """Where an entry leads: a chain, a verdict, or the name of its target."""
@@ -147,30 +145,35 @@ class Transaction:
         stale: Sequence[str],
     ) -> None:
         handle, encoder = self._handle, self._encoder
+        carry_over = CarryOver(encoder.family, table.name)
         missing = [chain for chain in (*chains, *table.shared_chains) if chain not in present]
         create_chains(handle, missing)
         self.changes.chains_created += len(missing)
-        below = self._below_services(present)
         for chain, rules in chains.items():
             entries = encoder.entries(rules)
             if chain in present:
                 entries_now = handle.entries(chain)
-                candidates = entries_now + below if chain == names.SERVICES else entries_now
+                candidates = entries_now + self._below(chain, present)
                 merged = self._retention.merge(chain, entries, candidates, handle.target_of)
-                self._edit(chain, entries_now, merged)
+                self._edit(chain, entries_now, merged, carry_over)
             else:
                 handle.append(chain, entries)
+                carry_over.added(chain)
                 self.changes.rules_added += len(entries)
         for chain, hooks in self._hooks(table).items():
             entries_now = handle.entries(chain)
             self._edit(chain, entries_now, with_hooks(entries_now, hooks))
+        for chain in stale:
+            carry_over.removed(chain, handle.entries(chain), handle.counters(chain))
         self._delete(stale)
+        carry_over.carry(handle)
 
-    def _below_services(self, present: Collection[str]) -> list[bytes]:
-        """The entries that an earlier agent's tree for many Services has besides KUBE-SERVICES."""
-        if not self._retention.hashes:
+    def _below(self, root: str, present: Collection[str]) -> list[bytes]:
+        """The entries that an earlier agent's tree for many Services has below chain ``root``."""
+        prefixes = tuple(prefix for prefix, of in names.DISPATCH_ROOTS.items() if of == root)
+        if not self._retention.hashes or not prefixes:
             return []
-        tree = sorted(chain for chain in present if chain.startswith(names.DISPATCH_PREFIXES))
+        tree = sorted(chain for chain in present if chain.startswith(prefixes))
         return [entry for chain in tree for entry in self._handle.entries(chain)]
 
     def _targets_of(self, chain: str) -> Iterator[str]:
@@ -182,8 +185,17 @@ class Transaction:
             by_chain[hook.chain].append(hook.rule)
         return {chain: self._encoder.entries(tuple(rules)) for chain, rules in by_chain.items()}
 
-    def _edit(self, chain: str, old: Sequence[bytes], new: Sequence[bytes]) -> None:
-        for step in edits(old, new):
+    def _edit(
+        self,
+        chain: str,
+        old: Sequence[bytes],
+        new: Sequence[bytes],
+        carry_over: CarryOver | None = None,
+    ) -> None:
+        steps = edits(old, new)
+        if steps and carry_over:
+            carry_over.edited(chain, old, self._handle.counters(chain), steps)
+        for step in steps:
             if step.value is None:
                 self._handle.delete(chain, step.position)
                 self.changes.rules_deleted += 1

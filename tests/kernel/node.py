@@ -75,6 +75,10 @@ class KernelNode:
         """Forget what was programmed; the kernel keeps it."""
         self._syncs.clear()
 
+    def change_layout(self) -> None:
+        """From now on build the rules of a large cluster, or no longer."""
+        self._is_large = not self._is_large
+
     def clean_up(self, plan: AddressPlan, *, lock_timeout_seconds: float = 5.0) -> None:
         """Remove the agent's rules of one family, as ``dataplane cleanup`` does."""
         with self.host.entered():
