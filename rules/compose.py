@@ -3,19 +3,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from itertools import chain
+from typing import Final, NamedTuple
 
 from rules import names, static
 from rules.chain_groups import GroupedChains
 from rules.context import FamilyContext
-from rules.dispatch import dispatch
-from rules.ir import Rule, Rules, Table, TableName, Tables
+from rules.dispatch import Change, Dispatch
+from rules.ir import Rules, Table, TableName, Tables
 from rules.model import ObjectKey
-from rules.service import ServicesRules
+from rules.service import NO_RULES, ServiceRules, ServicesRules
 
 _FIXED = ObjectKey("", "")
 """In place of a Service: the group of chains that belong to none alone."""
+
+
+class _SharedChain(NamedTuple):
+    """A chain that Services add rules to."""
+
+    table: TableName
+    name: str
+    rules_of: Callable[[ServiceRules], Rules]
+    vip_prefix: str = ""
+    """For the names of chains that decide between its VIPs in a large cluster."""
+    node_port_prefix: str = ""
+    """The same for its node ports."""
+
+
+_SHARED_CHAINS: Final = (
+    _SharedChain(
+        TableName.NAT,
+        names.SERVICES,
+        lambda rules: rules.nat_services,
+        vip_prefix=names.NAT_DISPATCH_PREFIX,
+    ),
+    _SharedChain(
+        TableName.NAT,
+        names.NODE_PORTS,
+        lambda rules: rules.nat_node_ports,
+        node_port_prefix=names.NODE_PORT_DISPATCH_PREFIX,
+    ),
+    _SharedChain(
+        TableName.FILTER,
+        names.SERVICES,
+        lambda rules: rules.filter_services,
+        vip_prefix=names.INTERNAL_REFUSAL_PREFIX,
+    ),
+    _SharedChain(
+        TableName.FILTER,
+        names.EXTERNAL_SERVICES,
+        lambda rules: rules.filter_external_services,
+        vip_prefix=names.EXTERNAL_REFUSAL_PREFIX,
+        node_port_prefix=names.NODE_PORT_REFUSAL_PREFIX,
+    ),
+    _SharedChain(
+        TableName.FILTER,
+        names.NODE_PORTS,
+        lambda rules: rules.filter_node_ports,
+        node_port_prefix=names.HEALTH_CHECK_PREFIX,
+    ),
+)
 
 
 class TableComposer:
@@ -26,7 +74,16 @@ class TableComposer:
 
     def __init__(self, context: FamilyContext) -> None:
         self._context = context
-        self._dispatched: dict[str, tuple[Rules, Mapping[str, Rules]]] = {}
+        self._dispatched: ServicesRules = {}
+        self._dispatches = [
+            Dispatch(
+                shared.name,
+                context.family,
+                vip_prefix=shared.vip_prefix,
+                node_port_prefix=shared.node_port_prefix,
+            )
+            for shared in _SHARED_CHAINS
+        ]
 
     @property
     def context(self) -> FamilyContext:
@@ -34,24 +91,16 @@ class TableComposer:
         return self._context
 
     def compose(self, services: ServicesRules) -> Tables:
-        """Fixed chains, and those of ``services`` in the given order."""
+        """Fixed chains, and those of ``services``, which are sorted by name."""
+        shared = self._as_trees(services) if self._context.is_large else _as_lists(services)
         return {
-            TableName.FILTER: self._filter_table(services),
-            TableName.NAT: self._nat_table(services),
+            TableName.FILTER: self._filter_table(shared[TableName.FILTER]),
+            TableName.NAT: self._nat_table(shared[TableName.NAT], services),
         }
 
-    def _nat_table(self, services: ServicesRules) -> Table:
-        context = self._context
-        fixed: dict[str, Rules] = {
-            **static.nat_chains(context),
-            **self._to_vips(
-                names.SERVICES,
-                (rules.nat_services for rules in services.values()),
-                names.NAT_DISPATCH_PREFIX,
-            ),
-            names.NODE_PORTS: _joined(rules.nat_node_ports for rules in services.values()),
-        }
-        fixed[names.SERVICES] = (*fixed[names.SERVICES], *static.node_port_jumps(context))
+    def _nat_table(self, shared: Mapping[str, Rules], services: ServicesRules) -> Table:
+        fixed: dict[str, Rules] = {**static.nat_chains(self._context), **shared}
+        fixed[names.SERVICES] = (*fixed[names.SERVICES], *static.node_port_jumps(self._context))
         groups: dict[Hashable, Mapping[str, Rules]] = {
             key: rules.chains for key, rules in services.items()
         }
@@ -61,38 +110,32 @@ class TableComposer:
             TableName.NAT, GroupedChains(groups), static.NAT_HOOKS, client_sets=tuple(sets)
         )
 
-    def _filter_table(self, services: ServicesRules) -> Table:
+    def _filter_table(self, shared: Mapping[str, Rules]) -> Table:
         context = self._context
-        chains: dict[str, Rules] = {
-            **static.filter_chains(context),
-            **self._to_vips(
-                names.SERVICES,
-                (rules.filter_services for rules in services.values()),
-                names.INTERNAL_REFUSAL_PREFIX,
-            ),
-            **self._to_vips(
-                names.EXTERNAL_SERVICES,
-                (rules.filter_external_services for rules in services.values()),
-                names.EXTERNAL_REFUSAL_PREFIX,
-            ),
-            names.NODE_PORTS: _joined(rules.filter_node_ports for rules in services.values()),
-        }
         return Table(
             TableName.FILTER,
-            chains,
+            {**static.filter_chains(context), **shared},
             static.filter_hooks(context),
             static.filter_shared_chains(context),
         )
 
-    def _to_vips(self, name: str, parts: Iterable[Rules], kind: str) -> Mapping[str, Rules]:
-        """What stands in the chain ``name``, in a large cluster as a tree."""
-        rules = _joined(parts)
-        if not self._context.is_large:
-            return {name: rules}
-        known = self._dispatched.get(kind)
-        if known is None or known[0] != rules:
-            known = self._dispatched[kind] = (rules, dispatch(name, rules, kind))
-        return known[1]
+    def _as_trees(self, services: ServicesRules) -> Mapping[TableName, Mapping[str, Rules]]:
+        """The chains that Services share, and those that these become in a large cluster."""
+        before, self._dispatched = self._dispatched, services
+        changes = [
+            (key, known, rules)
+            for key, rules in services.items()
+            if (known := before.get(key, NO_RULES)) is not rules
+        ]
+        changes += [(key, before[key], NO_RULES) for key in before.keys() - services.keys()]
+        trees: dict[TableName, dict[str, Rules]] = {table: {} for table in TableName}
+        for shared, dispatch in zip(_SHARED_CHAINS, self._dispatches, strict=True):
+            dispatch.follow(
+                Change(key, shared.rules_of(known), shared.rules_of(rules))
+                for key, known, rules in changes
+            )
+            trees[shared.table].update(dispatch.chains)
+        return trees
 
 
 def compose(services: ServicesRules, context: FamilyContext) -> Tables:
@@ -100,5 +143,10 @@ def compose(services: ServicesRules, context: FamilyContext) -> Tables:
     return TableComposer(context).compose(services)
 
 
-def _joined(parts: Iterable[Rules]) -> tuple[Rule, ...]:
-    return tuple(chain.from_iterable(parts))
+def _as_lists(services: ServicesRules) -> Mapping[TableName, Mapping[str, Rules]]:
+    """The chains that Services share, with the rules of one after the other."""
+    lists: dict[TableName, dict[str, Rules]] = {table: {} for table in TableName}
+    for shared in _SHARED_CHAINS:
+        parts = map(shared.rules_of, services.values())
+        lists[shared.table][shared.name] = tuple(chain.from_iterable(parts))
+    return lists

@@ -38,11 +38,22 @@ SERVICE_PREFIXES: Final = (
 """Chains of nat that belong to one service port or endpoint."""
 
 NAT_DISPATCH_PREFIX: Final = "KUBE-VIP-"
+NODE_PORT_DISPATCH_PREFIX: Final = "KUBE-PORT-"
 INTERNAL_REFUSAL_PREFIX: Final = "KUBE-NOEP-"
 EXTERNAL_REFUSAL_PREFIX: Final = "KUBE-NOEX-"
-DISPATCH_PREFIXES: Final = (NAT_DISPATCH_PREFIX, INTERNAL_REFUSAL_PREFIX, EXTERNAL_REFUSAL_PREFIX)
-"""Chains that belong to a range of VIPs: of nat's KUBE-SERVICES, of filter's KUBE-SERVICES and of
-KUBE-EXTERNAL-SERVICES."""
+NODE_PORT_REFUSAL_PREFIX: Final = "KUBE-NOPORT-"
+HEALTH_CHECK_PREFIX: Final = "KUBE-HEALTH-"
+DISPATCH_ROOTS: Final = {
+    NAT_DISPATCH_PREFIX: SERVICES,
+    NODE_PORT_DISPATCH_PREFIX: NODE_PORTS,
+    INTERNAL_REFUSAL_PREFIX: SERVICES,
+    EXTERNAL_REFUSAL_PREFIX: EXTERNAL_SERVICES,
+    NODE_PORT_REFUSAL_PREFIX: EXTERNAL_SERVICES,
+    HEALTH_CHECK_PREFIX: NODE_PORTS,
+}
+"""By the beginning of their names: chains for a range of VIPs or node ports, and the chain that
+Services share whose rules stand in them. The first two are nat's, the others filter's."""
+DISPATCH_PREFIXES: Final = tuple(DISPATCH_ROOTS)
 
 CLIENT_SET_PREFIX: Final = "KUBE-AFF-"
 """Sets, not chains: each has the clients that session affinity leads to one endpoint. kube-proxy
@@ -113,6 +124,8 @@ def client_set(endpoint_chain: str) -> str:
     return CLIENT_SET_PREFIX + hash_of(endpoint_chain)
 
 
-def dispatch_chain(prefix: str, network: str) -> str:
-    """The chain for VIPs in ``network``: as people write it, in IPv6 its hash, which is short."""
-    return prefix + (chain_hash(network) if ":" in network else network.replace("/", "-"))
+def dispatch_chain(prefix: str, region: str) -> str:
+    """The chain for VIPs or ports of ``region``: as people write it, or its hash if too long."""
+    name = prefix + region.replace("/", "-")
+    is_usable = ":" not in name and len(name) <= MAX_LENGTH
+    return name if is_usable else prefix + chain_hash(region)

@@ -19,6 +19,7 @@ _REFUSALS: Final = (
     names.EXTERNAL_SERVICES,
     names.INTERNAL_REFUSAL_PREFIX,
     names.EXTERNAL_REFUSAL_PREFIX,
+    names.NODE_PORT_REFUSAL_PREFIX,
 )
 """How the names begin of the chains that refuse what nobody can serve."""
 

@@ -27,10 +27,16 @@ def _vip(plan: AddressPlan, number: int) -> str:
     return str(ip_address(plan.other_cluster_ip) + 1 + number * 7)
 
 
+def _node_port(number: int) -> int:
+    """So far apart that it takes two steps of the tree, too."""
+    return 30000 + number * 7
+
+
 def _service(plan: AddressPlan, number: int, *, is_served: bool) -> ServiceState:
     """A Service of its own by TCP and UDP, of which the local pod may be the only endpoint."""
     key = ObjectKey("default", f"web-{number:02}")
-    ports = (service_port(), service_port(protocol="udp"))
+    node_port = _node_port(number)
+    ports = tuple(service_port(protocol=one, node_port=node_port) for one in ("tcp", "udp"))
     made = service(plan, key=key, cluster_ips=(_vip(plan, number),), ports=ports)
     endpoints = [local(plan.local_pod)] if is_served else []
     return ServiceState(made, (endpoint_slice(plan, *endpoints, owner=key),))
@@ -45,13 +51,17 @@ def _tree(node: KernelNode, plan: AddressPlan) -> list[str]:
 
 
 def test_every_service_is_found(node: KernelNode, machines: NodeLab, plan: AddressPlan) -> None:
-    """The first, the last and those between answer."""
+    """The first, the last and those between answer, by cluster IP and by node port."""
     node.program(plan, *_services(plan, _MANY))
 
     assert _tree(node, plan)
     assert len(node.chain(plan, TableName.NAT, names.SERVICES)) < _MANY // 2
+    assert len(node.chain(plan, TableName.NAT, names.NODE_PORTS)) < _MANY // 2
     for number in _SOME:
         assert answer(machines.client, tcp(_vip(plan, number))).by == LOCAL.name
+        for target in (tcp, udp):
+            by_node_port = target(plan.node_ip, _node_port(number))
+            assert answer(machines.client, by_node_port).by == LOCAL.name
 
 
 def test_every_unserved_service_refuses(
@@ -73,7 +83,7 @@ def test_the_tree_follows_its_services(
     report = node.program(plan, *_services(plan, _MANY + 1))
 
     changes = report.tables[TableName.NAT].changes
-    assert changes.rules_deleted <= 2
+    assert changes.rules_deleted <= 4
     assert answer(machines.client, tcp(_vip(plan, _MANY))).by == LOCAL.name
 
     node.program(plan, *_services(plan, 2))

@@ -51,4 +51,22 @@ def test_a_service_port_name_ends_with_the_port_name_if_there_is_one(
 
 def test_the_longest_names_fit_into_the_kernel() -> None:
     """Every prefix leaves room for a hash."""
-    assert all(len(prefix) + 16 <= names.MAX_LENGTH for prefix in names.SERVICE_PREFIXES)
+    prefixes = (*names.SERVICE_PREFIXES, *names.DISPATCH_PREFIXES)
+    assert all(len(prefix) + 16 <= names.MAX_LENGTH for prefix in prefixes)
+
+
+@pytest.mark.parametrize(
+    ("region", "is_named_after"),
+    [
+        ("10.96.4.0/24", True),
+        ("sctp-30720-32767", True),
+        ("fd00:10:96::/112", False),
+        ("198.51.100.255-sctp-30720-32767", False),
+    ],
+)
+def test_a_dispatch_chain_is_named_after_its_region(region: str, *, is_named_after: bool) -> None:
+    """As people write it where that fits and may stand in a name, else by its hash."""
+    for prefix in names.DISPATCH_PREFIXES:
+        name = names.dispatch_chain(prefix, region)
+        assert (name == prefix + region.replace("/", "-")) is is_named_after
+        assert len(name) <= names.MAX_LENGTH
