@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``dataplane``: run, dump, diff, trace, cleanup."""
+"""The command ``dataplane``: run, dump, diff, trace, services, top, cleanup."""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ _FAMILIES: Final = {
     Family.IPV6.value: (Family.IPV6,),
     "all": tuple(Family),
 }
+_families_option: Final = click.option(
+    "--family",
+    type=click.Choice(list(_FAMILIES)),
+    default="all",
+    show_default=True,
+    help="Which service ports to show.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": False})
@@ -207,6 +214,66 @@ def trace(
 
 @cli.command()
 @settings_flags
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, or for programs.",
+)
+@_families_option
+@click.option(
+    "--endpoints",
+    "with_endpoints",
+    is_flag=True,
+    help="Name the endpoints of each service port in the table; JSON always does.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Seconds for which rates are measured; 0 for no rates.",
+)
+def services(
+    flags: Flags, output: str, family: str, interval: float, *, with_endpoints: bool
+) -> None:
+    """Show the service ports of this node and what the kernel has counted for them. Needs root.
+
+    Counts new connections, for UDP what conntrack takes for one, since the rules stand.
+    """
+    from dataplane.traffic.services import read_services
+    from rules.traffic.jsonform import json_services
+    from rules.traffic.words import services_table
+
+    settings = _prepare(flags)
+    found = read_services(settings, _usable(family, "show"), interval)
+    if output == "json":
+        click.echo(json.dumps(json_services(found), indent=2))
+    else:
+        click.echo("\n".join(services_table(found, with_endpoints=with_endpoints)))
+
+
+@cli.command()
+@settings_flags
+@_families_option
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="Seconds between two readings.",
+)
+def top(flags: Flags, family: str, interval: float) -> None:
+    """Show the service ports of this node, the busiest first, until q is pressed. Needs root."""
+    from dataplane.traffic.top import show_top
+
+    settings = _prepare(flags)
+    show_top(settings, _usable(family, "show"), interval)
+
+
+@cli.command()
+@settings_flags
 @_lock_file_option
 def cleanup(flags: Flags, lock_file: Path) -> None:
     """Remove all rules and chains that the agent ever adds, and nothing else. Needs root.
@@ -245,23 +312,30 @@ def _prepare(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
 def _compare(flags: Flags, output: str, family: str) -> bool:
     """Print how the kernel's rules differ from the desired ones; returns whether they do not."""
     from dataplane.diff import differences
-    from dataplane.kernel.libiptc import usable_families
     from dataplane.picture import take_picture
     from dataplane.sysctls import is_tcp_be_liberal
     from rules.comparison import json_differences, unified_text
 
     settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal(PROC_SYS))
     # First of all: without privileges there is no need to ask a cluster.
-    usable = usable_families()
-    families = tuple(one for one in _FAMILIES[family] if one in usable)
-    if not families:
-        raise KernelUnusableError(f"this machine has no {family} tables; compare another family")
+    families = _usable(family, "compare")
     found = differences(settings, take_picture(settings.source), families)
     if output == "json":
         click.echo(json.dumps(json_differences(found), indent=2))
     else:
         click.echo(unified_text(found), nl=False)
     return not found
+
+
+def _usable(family: str, verb: str) -> tuple[Family, ...]:
+    """The families that are asked for and that this machine has."""
+    from dataplane.kernel.libiptc import usable_families
+
+    usable = usable_families()
+    families = tuple(one for one in _FAMILIES[family] if one in usable)
+    if not families:
+        raise KernelUnusableError(f"this machine has no {family} tables; {verb} another family")
+    return families
 
 
 def _clean_up(settings: Settings, lock_file: Path) -> None:
