@@ -14,7 +14,7 @@ shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults)
 parts_of_test := lint unit kernel tools cluster-test e2e
 
-.PHONY: help setup demo test lint unit kernel tools cluster-test e2e e2e-mutants kind-e2e bench format machine clean
+.PHONY: help setup demo test lint unit kernel tools cluster-test e2e e2e-mutants kind-e2e bench pictures format machine clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ kind-e2e: setup ## run the scenarios on a kind cluster of its own; K=expression 
 
 bench: setup ## measure speed side by side with iptables-legacy-restore (root)
 	$(run) -m bench
+
+pictures: setup ## draw the pictures of hack/docs anew, from the rules that the code builds
+	$(run) -m pictures
 
 format: setup ## format the code and fix what can be fixed safely
 	$(bin)/ruff format
