@@ -37,6 +37,10 @@ class UnusableObjectError(DataplaneError):
         super().__init__(": ".join(part for part in (where, what, field, reason) if part))
 
 
+class ConfigurationChangedError(DataplaneError):
+    """The configuration file says something else than at the start of this agent."""
+
+
 class SourceError(DataplaneError):
     """A source that cannot be read at all: no such path, no usable cluster configuration."""
 

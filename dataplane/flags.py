@@ -14,9 +14,10 @@ import click
 
 from dataplane.config.checks import problems_of
 from dataplane.config.defaults import with_defaults
-from dataplane.config.document import read_configuration, with_fields
+from dataplane.config.document import with_fields
 from dataplane.config.errors import ConfigError, Problem
 from dataplane.config.field_flags import FIELD_FLAGS, SWITCH
+from dataplane.config.file import read_usable_configuration
 from dataplane.config.remarks import remarks_on
 from dataplane.config.settings import settings_of
 from dataplane.config.types import KubeProxyConfiguration
@@ -114,6 +115,7 @@ def decode_settings(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
             strict_source_ranges=flags.strict_source_ranges,
             large_cluster_mode=flags.large_cluster_mode,
         ),
+        configuration_file=flags.config_file,
         remarks=tuple(remarks),
     )
 
@@ -123,9 +125,7 @@ def _configuration(flags: Flags) -> tuple[KubeProxyConfiguration, list[str]]:
     if flags.config_file is None:
         base = with_defaults(KubeProxyConfiguration())
         return _with_flags(base, flags.fields), []
-    base = read_configuration(flags.config_file)
-    if problems := list(problems_of(base)):
-        raise ConfigError(str(flags.config_file), problems)
+    base = read_usable_configuration(flags.config_file)
     counting = {path: flags.fields[path] for path in flags.fields if path in _COUNT_WITH_FILE}
     return _with_flags(base, counting), [path for path in flags.fields if path not in counting]
 

@@ -14,8 +14,10 @@ from pathlib import Path
 from dataplane.agent import Agent
 from dataplane.config.addresses import ListenAddress
 from dataplane.config.document import configz
+from dataplane.config_follower import ConfigurationFollower
 from dataplane.conntrack.background import BackgroundReconciler
 from dataplane.conntrack.observer import FlowObserver
+from dataplane.errors import ConfigurationChangedError
 from dataplane.instance_lock import instance_lock
 from dataplane.kernel.libiptc import usable_families
 from dataplane.leftovers import LeftoverRemover
@@ -56,6 +58,7 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
         KernelUnusableError: this machine cannot be programmed.
         SourceError: there is nothing to follow.
         PortUnavailableError: a server cannot have its port, and was told to insist on it.
+        ConfigurationChangedError: a new agent is to start, with the new configuration.
     """
     # First of all: without privileges the lock file cannot be had either, but that is no help.
     families = usable_families()
@@ -104,7 +107,21 @@ class _Composition:
             " and ".join(family.value for family in self._families),
             settings.source.node_name,
         )
+        configuration = self._follow_configuration(agent)
         agent.run(state.picture)
+        if configuration is not None and configuration.has_changed:
+            # Not with success: a supervisor may restart only what failed.
+            raise ConfigurationChangedError(
+                f"{settings.configuration_file} was changed: this agent ends and leaves its rules"
+                " in place; start it again to have the new configuration followed"
+            )
+
+    def _follow_configuration(self, agent: Agent) -> ConfigurationFollower | None:
+        if self._settings.configuration_file is None:
+            return None
+        follower = ConfigurationFollower(self._settings.configuration_file, agent.stop)
+        self._start(follower)
+        return follower
 
     def _observers(self) -> Sequence[SyncObserver]:
         """In the order in which they are told: what others act upon comes first."""

@@ -93,6 +93,8 @@ class Settings:
     conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
     proc_sys: Path = PROC_SYS
     """Where the kernel's settings are made."""
+    configuration_file: Path | None = None
+    """What ``configuration`` was read from, if it was."""
     oom_score_adj: int | None = None
     """None leaves it as it is."""
     logs: LogSettings = field(default_factory=LogSettings)

@@ -66,6 +66,10 @@ class AgentProcess:
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit code."""
         self.send(number)
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        """Wait until it has ended."""
         return self._process.wait(_EXIT_SECONDS)
 
 
