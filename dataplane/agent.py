@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Final
@@ -19,6 +19,8 @@ from dataplane.state import Picture
 from dataplane.sync import FamilyReport, FamilySync
 from dataplane.sysctls import enable_route_localnet
 from rules.ir import Family
+from rules.model import ObjectKey, ServiceState
+from rules.news import news
 
 _STOP: Final = True
 _MOST_TIMES: Final = 10_000
@@ -52,7 +54,11 @@ class Agent:
         """When endpoints changed that the rules of a family do not follow yet."""
         # A queue, not an event: its put is safe in a signal handler that interrupts its get.
         self._wakeups: SimpleQueue[bool] = SimpleQueue()
-        self._is_change_noted = False
+        self._change_noted_at: float | None = None
+        self._waiting_since: dict[Family, float] = {}
+        """Since when changes wait that the rules of a family do not follow yet."""
+        self._followed: dict[Family, Mapping[ObjectKey, ServiceState]] = {}
+        """What the rules of a family follow."""
         self._is_ready = False
         self._is_localnet_routed = not settings.options.localhost_node_ports
         self._is_large: dict[Family, bool] = {}
@@ -60,8 +66,8 @@ class Agent:
 
     def note_change(self) -> None:
         """Tell that the picture has changed; from any thread."""
-        if not self._is_change_noted:
-            self._is_change_noted = True
+        if self._change_noted_at is None:
+            self._change_noted_at = monotonic()
             if self._is_ready:
                 self._tell_queued()
             self._wakeups.put(not _STOP)
@@ -74,7 +80,7 @@ class Agent:
         """Sync with what ``take_picture`` gives until stopped; rules stay in place."""
         while (reason := self._wait()) is not None:
             # Before the picture is taken: a change after it must lead to another sync.
-            self._is_change_noted = False
+            noted_at, self._change_noted_at = self._change_noted_at, None
             picture = take_picture()
             if picture is None:
                 self._schedule.note_not_ready(monotonic())
@@ -82,6 +88,9 @@ class Agent:
             if not self._is_ready:
                 self._is_ready = True
                 self._tell_queued()
+            if noted_at is not None:
+                for family in self._syncs:
+                    self._waiting_since.setdefault(family, noted_at)
             self._sync(picture, reason)
 
     def _tell_queued(self) -> None:
@@ -136,11 +145,19 @@ class Agent:
             for observer in self._observers:
                 observer.failed(family, reason, monotonic() - started, error)
             return None
-        changed_at = tuple(self._unfollowed[family])
-        self._unfollowed[family].clear()
         outcome = SyncOutcome(
-            family, reason, monotonic() - started, picture, context, report, changed_at
+            family,
+            reason,
+            monotonic() - started,
+            picture,
+            context,
+            report,
+            changed_at=tuple(self._unfollowed[family]),
+            queue_seconds=started - self._waiting_since.pop(family, started),
+            news=news(self._followed.get(family, {}), picture.services, family),
         )
+        self._unfollowed[family].clear()
+        self._followed[family] = picture.services
         for observer in self._observers:
             observer.succeeded(outcome)
         if family is Family.IPV4 and not self._is_localnet_routed:

@@ -13,6 +13,8 @@ from dataplane.settings import LogSettings
 
 _DEBUG_VERBOSITY: Final = 4
 _LIBRARIES_VERBOSITY: Final = 6
+FIELDS: Final = "fields"
+"""In ``extra``: what the message tells, for programs; JSON logs have it, text logs do not."""
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -26,6 +28,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "msg": record.getMessage(),
+            **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
             fields["err"] = self.formatException(record.exc_info)

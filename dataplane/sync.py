@@ -43,6 +43,11 @@ class FamilyReport:
     """Service ports that policy Local keeps from endpoints elsewhere."""
 
     @property
+    def has_changes(self) -> bool:
+        """Whether the kernel's rules did not follow the Services yet."""
+        return any(report.changes for report in self.tables.values())
+
+    @property
     def has_repairs(self) -> bool:
         """Whether somebody else had changed our rules."""
         return any(report.repairs for report in self.tables.values())

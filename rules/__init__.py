@@ -20,6 +20,7 @@ How it reads, in the order of the data's way:
 - :mod:`rules.flows`, :mod:`rules.health_checks`: what conntrack and load balancers need to know.
 - :mod:`rules.check`: the structural invariants of a finished rule set.
 - :mod:`rules.chain_groups`: which chains differ from before.
+- :mod:`rules.news`: which Services and endpoints differ from before.
 - :mod:`rules.diff`: the fewest edits from one chain to another.
 - :mod:`rules.comparison`: how the kernel's chains differ from the desired ones, in print.
 - :mod:`rules.trace`: what becomes of a packet that meets these rules, or others.

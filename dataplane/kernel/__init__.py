@@ -15,4 +15,5 @@
 - :mod:`dataplane.kernel.table_reading`, :mod:`dataplane.kernel.inspection`,
   :mod:`dataplane.kernel.snapshot`: looking at a whole table without libiptc and without the lock.
 - :mod:`dataplane.kernel.applier`: desired tables into the kernel, with retries.
+- :mod:`dataplane.kernel.table_times`: how long its parts took.
 """

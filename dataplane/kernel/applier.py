@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -24,6 +25,7 @@ from dataplane.kernel.retention import NOTHING, Retention
 from dataplane.kernel.snapshot import Snapshot, take_snapshot
 from dataplane.kernel.table_info import TableInfo, table_info
 from dataplane.kernel.table_reading import TableReading
+from dataplane.kernel.table_times import NO_TIME, StopWatch, TableTimes
 from dataplane.kernel.transaction import Changes, Transaction
 from dataplane.kernel.xtables_lock import xtables_lock
 from rules.chain_groups import Difference, difference
@@ -75,11 +77,15 @@ class ApplyReport:
     """All of ours that stand in the table now, hooks aside."""
     chains: int
     """All of ours that stand in the table now."""
+    times: TableTimes = NO_TIME
 
     def after(self, earlier: ApplyReport) -> ApplyReport:
         """What ``earlier`` and this call did together."""
         return replace(
-            self, changes=earlier.changes + self.changes, repairs=earlier.repairs + self.repairs
+            self,
+            changes=earlier.changes + self.changes,
+            repairs=earlier.repairs + self.repairs,
+            times=earlier.times + self.times,
         )
 
     @property
@@ -114,6 +120,7 @@ class TableApplier:
         self._info: TableInfo | None = None
         self._verified: Snapshot | None = None
         self._retention = NOTHING
+        self._watch = StopWatch()
 
     def apply(
         self, desired: Table, *, verify: bool = False, retention: Retention = NOTHING
@@ -133,6 +140,7 @@ class TableApplier:
             KernelError: anything else that went wrong.
             In all cases the kernel's table is as it was.
         """
+        self._watch = StopWatch()
         applied = self._applied
         if applied is None or not retention.includes(self._retention):
             report = self._program(desired, retention)
@@ -140,7 +148,7 @@ class TableApplier:
             is_suspicious = self._is_suspicious(applied, retention, verify=verify)
             report = self._follow(applied, desired, retention, is_suspicious=is_suspicious)
         self._applied, self._retention = desired, retention
-        return report
+        return replace(report, times=self._watch.read())
 
     def remove(self, table: Table) -> Changes:
         """Remove from the kernel's table all that was ever applied, as ``table`` describes it.
@@ -202,7 +210,8 @@ class TableApplier:
         if info == self._info and not (verify and not self._is_known_to_be_right()):
             return False
         try:
-            reading = TableReading(self._family, self._table, info)
+            with self._watch.kernel():
+                reading = TableReading(self._family, self._table, info)
             if not is_as_desired(reading, applied, self._encoder, retention):
                 return True
         except ConflictError:
@@ -232,20 +241,27 @@ class TableApplier:
     def _try_to_transact(
         self, steps: Iterable[_Step], retention: Retention, *, is_all_compared: bool
     ) -> list[Changes]:
-        with xtables_lock(self._lock_timeout_seconds, self._observer.lock_waited):
-            with open_table(self._family, self._table) as handle:
+        with xtables_lock(self._lock_timeout_seconds, self._note_lock_waited):
+            with ExitStack() as opened:
+                with self._watch.kernel():
+                    handle = opened.enter_context(open_table(self._family, self._table))
                 changes = []
                 for step in steps:
                     transaction = Transaction(handle, self._encoder, retention)
                     step(transaction)
                     changes.append(transaction.changes)
                 if any(changes):
-                    handle.commit()
+                    with self._watch.kernel():
+                        handle.commit()
             # Still under the lock: how we leave the table.
             self._info = table_info(self._family, self._table)
             if is_all_compared:
                 self._verified = take_snapshot(self._family, self._table, self._info)
             return changes
+
+    def _note_lock_waited(self, seconds: float) -> None:
+        self._watch.lock_waited(seconds)
+        self._observer.lock_waited(seconds)
 
     def _note_conflict(self, attempt: RetryCallState) -> None:
         self._observer.commit_conflicted(self._family, self._table)

@@ -14,6 +14,7 @@ from dataplane.state import Picture
 from dataplane.sync import FamilyReport
 from rules.context import FamilyContext
 from rules.ir import Family
+from rules.news import News
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class SyncOutcome:
     report: FamilyReport
     changed_at: tuple[float, ...]
     """When endpoints changed that the rules follow since this sync, in seconds since the epoch."""
+    queue_seconds: float
+    """How long the first of the changes waited that the rules follow since this sync."""
+    news: News
+    """Which Services and endpoints they were."""
 
 
 class SyncObserver:

@@ -5,16 +5,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Final
 
 from dataplane.errors import KernelError
-from dataplane.kernel.transaction import Changes
+from dataplane.logs import FIELDS
 from dataplane.reports.observation import SyncObserver, SyncOutcome
+from dataplane.reports.sync_account import sync_fields, sync_words
 from dataplane.schedule import Reason
 from dataplane.sync import FamilyReport
 from rules.ir import Family
 from rules.model import ObjectKey
 
 _log = logging.getLogger(__name__)
+
+_MOST_NAMES: Final = 3
+_MOST_NAMES_IN_DETAIL: Final = 50
+"""With ``-v 4``."""
 
 
 class SyncLog(SyncObserver):
@@ -52,35 +58,29 @@ class SyncLog(SyncObserver):
             reason.value,
             seconds * 1000,
             error,
+            extra={
+                FIELDS: {
+                    "family": family.value,
+                    "reason": reason.value,
+                    "ms": round(seconds * 1000, 3),
+                    "error": str(error),
+                }
+            },
         )
 
     @staticmethod
     def _tell_changes(outcome: SyncOutcome) -> None:
-        family, report = outcome.family, outcome.report
-        for table, done in report.tables.items():
-            if done.repairs:
-                _log.warning(
-                    "%s table %s: somebody else had changed our rules; repaired: %s",
-                    family.value,
-                    table.value,
-                    _text(done.repairs),
-                )
-        changes = "; ".join(
-            f"{table.value}: {_text(done.changes)}"
-            for table, done in report.tables.items()
-            if done.changes
-        )
-        level = logging.INFO if changes else logging.DEBUG
-        _log.log(
-            level,
-            "synced %s (%s) in %.1f ms, of which %.1f building and %.1f applying: %s",
-            family.value,
-            outcome.reason.value,
-            outcome.seconds * 1000,
-            report.build_seconds * 1000,
-            report.apply_seconds * 1000,
-            changes or "nothing to change",
-        )
+        if outcome.report.has_repairs:
+            level = logging.WARNING
+        elif outcome.news.is_any or outcome.report.has_changes:
+            level = logging.INFO
+        else:
+            level = logging.DEBUG
+        if not _log.isEnabledFor(level):
+            return
+        most = _MOST_NAMES_IN_DETAIL if _log.isEnabledFor(logging.DEBUG) else _MOST_NAMES
+        fields = sync_fields(outcome, most)
+        _log.log(level, "%s", sync_words(outcome, most), extra={FIELDS: fields})
 
     @staticmethod
     def _tell_set_aside(
@@ -94,10 +94,3 @@ class SyncLog(SyncObserver):
                     family.value,
                     reason,
                 )
-
-
-def _text(changes: Changes) -> str:
-    return (
-        f"rules +{changes.rules_added} -{changes.rules_deleted}, "
-        f"chains +{changes.chains_created} -{changes.chains_deleted}"
-    )
