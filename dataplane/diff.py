@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from dataplane.dump import desired_tables
+from dataplane.kernel.client_sets import known_indices
 from dataplane.kernel.decode import Decoder
+from dataplane.kernel.encode import NO_SUCH_SET
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import TableHandle, open_table
 from dataplane.kernel.transaction import is_stale
@@ -49,20 +51,29 @@ def differences(
 
 def _differences(desired: Mapping[Family, Tables]) -> Iterator[ChainDifference]:
     for family, tables in desired.items():
+        set_indices = known_indices(family)
         for table in tables.values():
             with open_table(family, table.name) as handle:
-                yield from _TableComparison(family, table, handle).differences()
+                yield from _TableComparison(family, table, handle, set_indices).differences()
 
 
 class _TableComparison:
     """One desired table beside the kernel's."""
 
-    def __init__(self, family: Family, table: Table, handle: TableHandle) -> None:
+    def __init__(
+        self,
+        family: Family,
+        table: Table,
+        handle: TableHandle,
+        set_indices: Mapping[str, int],
+    ) -> None:
         self._family = family
         self._table = table
         self._handle = handle
-        self._encoder = ChainEncoder(family)
-        self._decoder = Decoder(family)
+        # No rule in the kernel can name a set that is not there.
+        wanted = dict.fromkeys((one.name for one in table.client_sets), NO_SUCH_SET)
+        self._encoder = ChainEncoder(family, {**wanted, **set_indices})
+        self._decoder = Decoder(family, set_indices)
 
     def differences(self) -> Iterator[ChainDifference]:
         """Chains that others use too come first, then ours by name."""

@@ -7,6 +7,9 @@
   packet.
 - :mod:`dataplane.kernel.canonical`: what the kernel gives back, made comparable.
 - :mod:`dataplane.kernel.libiptc`: the one module that uses python-iptables.
+- :mod:`dataplane.kernel.client_sets`, :mod:`dataplane.kernel.set_commands`,
+  :mod:`dataplane.kernel.set_messages`: the sets that rules name.
+- :mod:`dataplane.kernel.set_support`: whether a kernel has them.
 - :mod:`dataplane.kernel.table_info`: how large a table is, asked without reading it.
 - :mod:`dataplane.kernel.xtables_lock`: the lock that all writers of tables share.
 - :mod:`dataplane.kernel.retention`: what an earlier agent left that stays.

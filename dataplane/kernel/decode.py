@@ -7,7 +7,7 @@ same was it understood. All else keeps its name and stops whoever has to know wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from struct import error as StructError  # noqa: N812 - its own name says nothing
@@ -19,8 +19,10 @@ from dataplane.kernel.decode_extensions import (
     TARGET_READERS,
     WITHOUT_EFFECT,
     read_ports,
+    set_match_reader,
+    set_target_reader,
 )
-from dataplane.kernel.encode import Encoder, UnencodableRuleError
+from dataplane.kernel.encode import NO_SETS, Encoder, UnencodableRuleError
 from dataplane.kernel.layout import (
     ENTRY_LAYOUTS,
     EXTENSION_HEADER,
@@ -57,10 +59,17 @@ class _Findings:
 class Decoder:
     """Decodes the entries of one family."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, family: Family, set_indices: Mapping[str, int] = NO_SETS) -> None:
+        """Decode for ``family``; ``set_indices`` has the kernel's numbers of our sets by name.
+
+        What others' sets hold is their own affair: a rule that asks for it is not understood.
+        """
         self._family = family
         self._layout = ENTRY_LAYOUTS[family]
-        self._encoder = Encoder(family)
+        self._encoder = Encoder(family, set_indices)
+        names = {index: name for name, index in set_indices.items()}
+        self._match_readers = {**MATCH_READERS, "set": set_match_reader(names)}
+        self._target_readers = {**TARGET_READERS, "SET": set_target_reader(names)}
 
     def rule(self, entry: bytes) -> TracedRule:
         """The rule of an entry in canonical form; a foreign one if :mod:`rules.ir` lacks words."""
@@ -112,7 +121,7 @@ class Decoder:
             offset += size
 
     def _read_match(self, match: _Extension, found: _Findings) -> None:
-        reader = MATCH_READERS.get(match.name)
+        reader = self._match_readers.get(match.name)
         proposed = _propose(reader, match.data) if reader else None
         if isinstance(proposed, Comment) or (
             proposed and self._is_match_understood(proposed, match)
@@ -125,7 +134,7 @@ class Decoder:
 
     def _propose_target(self, target: _Extension) -> Target:
         """What the target may be; a chain or verdict of its name if it is nothing else."""
-        reader = TARGET_READERS.get(target.name)
+        reader = self._target_readers.get(target.name)
         proposed = _propose(reader, target.data, self._family) if reader else None
         return target.name if proposed is None else proposed
 

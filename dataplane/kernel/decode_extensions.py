@@ -7,7 +7,7 @@ true if the bytes are the same. So a reader may look at what it needs and no fur
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from struct import unpack_from
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 from dataplane.kernel.encode import DNAT_RANGE, STATE_BITS
 from rules.ir import (
     AddressType,
+    AddToSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -26,6 +27,7 @@ from rules.ir import (
     Recent,
     Reject,
     SetMark,
+    SetMatch,
     Statistic,
     Target,
 )
@@ -90,6 +92,16 @@ def _recent(data: bytes) -> Match:
     return Recent(name.partition(b"\0")[0].decode(errors="replace"), seconds or None)
 
 
+def set_match_reader(names: Mapping[int, str]) -> Callable[[bytes], Match]:
+    """A reader for those who know the ``names`` of sets by their numbers."""
+
+    def read(data: bytes) -> Match:
+        (index,) = unpack_from("=H", data)
+        return SetMatch(names.get(index, ""))
+
+    return read
+
+
 MATCH_READERS: Final[dict[str, Callable[[bytes], Match]]] = {
     "comment": read_comment,
     "tcp": _port("tcp"),
@@ -118,6 +130,16 @@ def _masquerade(_data: bytes, _family: Family) -> Target:
 
 def _reject(_data: bytes, _family: Family) -> Target:
     return Reject()
+
+
+def set_target_reader(names: Mapping[int, str]) -> Callable[[bytes, Family], Target]:
+    """The same for targets."""
+
+    def read(data: bytes, _family: Family) -> Target:
+        (index, seconds) = unpack_from("=H14xI", data)
+        return AddToSet(names.get(index, ""), seconds)
+
+    return read
 
 
 TARGET_READERS: Final[dict[str, Callable[[bytes, Family], Target]]] = {

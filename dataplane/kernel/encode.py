@@ -7,10 +7,11 @@ offset when it commits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
 from struct import Struct
+from types import MappingProxyType
 from typing import Final
 
 from dataplane.errors import UnacceptableRulesError
@@ -29,6 +30,7 @@ from dataplane.kernel.layout import (
 )
 from rules.ir import (
     AddressType,
+    AddToSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -41,6 +43,7 @@ from rules.ir import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
     Target,
 )
@@ -74,6 +77,20 @@ _MARK_TARGET_INFO: Final = Struct("=II")
 _CONNTRACK_INFO: Final = Struct("=146xHHHH8x")
 _RECENT_INFO: Final = Struct("=IIBB200sBx16s4x")
 _ADDRTYPE_INFO: Final = Struct("=HHI")
+SET_MATCH_REVISION: Final = 4
+ADD_TO_SET_REVISION: Final = 3
+_SET_INFO: Final = Struct("=HBB")
+"""xt_set_info in xt_set.h: number of the set, how many dimensions it has, what they are."""
+_SET_MATCH_INFO: Final = Struct("=4s44x")
+"""A set, and what to ask of counters, which is nothing."""
+_ADD_TO_SET_INFO: Final = Struct("=4s4s4sII")
+"""Sets to add to, to delete from and to take marks from; flags; time-out."""
+NO_SUCH_SET: Final = 0xFFFF
+"""A number that no set has."""
+_NO_SET: Final = _SET_INFO.pack(NO_SUCH_SET, 0, 0)
+_FIRST_IS_SOURCE: Final = 1 << 1
+_SET_EXIST: Final = 1 << 0
+NO_SETS: Final[Mapping[str, int]] = MappingProxyType({})
 DNAT_RANGE: Final = Struct(">16s16sHH8x")
 """First and last address, first and last port (big endian), base port and padding."""
 _STANDARD_TARGET: Final = Struct("=H29sBi4x")
@@ -84,6 +101,10 @@ _DNAT_HEADER: Final = EXTENSION_HEADER.pack(
 _NO_INTERFACE: Final = (bytes(IFNAMSIZ),) * 2
 
 
+_MatchEncoders = dict[type[Match], Callable[..., bytes]]
+_TargetEncoders = dict[type[Target], Callable[..., bytes]]
+
+
 class UnencodableRuleError(UnacceptableRulesError):
     """A rule that has no form in the kernel: a defect of the code that built it."""
 
@@ -91,8 +112,12 @@ class UnencodableRuleError(UnacceptableRulesError):
 class Encoder:
     """Encodes the rules of one family."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, family: Family, set_indices: Mapping[str, int] = NO_SETS) -> None:
+        """Encode for ``family``; ``set_indices`` has the kernel's numbers of sets by name."""
         self._family = family
+        self._set_indices = set_indices
+        self._matches: _MatchEncoders = {**_MATCH_ENCODERS, SetMatch: self._set_match}
+        self._targets: _TargetEncoders = {**_TARGET_ENCODERS, AddToSet: self._add_to_set}
         self._layout = ENTRY_LAYOUTS[family]
         self._no_network = (bytes(self._layout.address_size),) * 2
         # Few rules differ in anything else of the header than in their networks.
@@ -102,7 +127,7 @@ class Encoder:
         """The entry of one rule, with zero counters.
 
         Raises:
-            UnencodableRuleError: the kernel has no form for it.
+            UnencodableRuleError: the kernel has no form for it, or a set has no number.
         """
         (
             target,
@@ -115,8 +140,8 @@ class Encoder:
             not_destination,
             not_in_interface,
         ) = rule
-        match_bytes = b"".join([_MATCH_ENCODERS[type(match)](match) for match in matches])
-        target_bytes = _TARGET_ENCODERS[type(target)](target, self._family)
+        match_bytes = b"".join([self._matches[type(match)](match) for match in matches])
+        target_bytes = self._targets[type(target)](target, self._family)
         source_address, source_mask = _network(source) if source else self._no_network
         address, mask = _network(destination) if destination else self._no_network
         target_offset = self._layout.header_size + len(match_bytes)
@@ -144,6 +169,25 @@ class Encoder:
             *(number, flags, inverted, 0),
             *(target_offset, next_offset, 0, 0, 0),
         )
+
+    def _set_match(self, match: SetMatch) -> bytes:
+        return _extension("set", SET_MATCH_REVISION, _SET_MATCH_INFO.pack(self._source_in(match)))
+
+    def _add_to_set(self, target: AddToSet, _family: Family) -> bytes:
+        info = _ADD_TO_SET_INFO.pack(
+            self._source_in(target), _NO_SET, _NO_SET, _SET_EXIST, target.timeout_seconds
+        )
+        return _extension("SET", ADD_TO_SET_REVISION, info)
+
+    def _source_in(self, about: SetMatch | AddToSet) -> bytes:
+        """A set, which the kernel knows by a number, and that it is about the source."""
+        try:
+            index = self._set_indices[about.set_name]
+        except KeyError:
+            raise UnencodableRuleError(
+                f"a rule names the set {about.set_name}, whose number was not given"
+            ) from None
+        return _SET_INFO.pack(index, 1, _FIRST_IS_SOURCE)
 
 
 def packed_address(text: str) -> bytes:
@@ -259,7 +303,7 @@ def _recent(match: Recent) -> bytes:
     return _extension("recent", 1, info)
 
 
-_MATCH_ENCODERS: Final[dict[type[Match], Callable[..., bytes]]] = {
+_MATCH_ENCODERS: Final[_MatchEncoders] = {
     Comment: _comment,
     PortMatch: _port,
     Statistic: _statistic,
@@ -298,7 +342,7 @@ def _reject(_target: Reject, family: Family) -> bytes:
     return _extension("REJECT", 0, Struct("=I").pack(_REJECT_PORT_UNREACHABLE[family]))
 
 
-_TARGET_ENCODERS: Final[dict[type[Target], Callable[..., bytes]]] = {
+_TARGET_ENCODERS: Final[_TargetEncoders] = {
     str: _jump,
     Dnat: _dnat,
     SetMark: _set_mark,

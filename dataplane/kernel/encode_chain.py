@@ -7,13 +7,14 @@ single rules; of each entry only what differs is filled in. The result is the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from struct import Struct
 
 from dataplane.kernel.encode import (
     COMMENT_HEADER,
     DNAT_RANGE,
+    NO_SETS,
     Encoder,
     packed_address,
     statistic_extension,
@@ -51,10 +52,10 @@ _SOME_ADDRESS = {Family.IPV4: "192.0.2.0", Family.IPV6: "2001:db8::"}
 class ChainEncoder:
     """Encodes the chains of one family."""
 
-    def __init__(self, family: Family) -> None:
-        """Encode for ``family``."""
+    def __init__(self, family: Family, set_indices: Mapping[str, int] = NO_SETS) -> None:
+        """Encode for ``family``; ``set_indices`` has the kernel's numbers of sets by name."""
         self.family = family
-        self._encoder = Encoder(family)
+        self._encoder = Encoder(family, set_indices)
         self._some_address = some_address = _SOME_ADDRESS[family]
         layout = ENTRY_LAYOUTS[family]
         self._header_size, self._address_size = layout.header_size, layout.address_size

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
+from dataplane.kernel.client_sets import known_indices
 from dataplane.kernel.decode import Decoder
 from dataplane.kernel.libiptc import TableHandle, open_table
 from rules.ir import BUILT_IN_CHAINS, RETURN, Family, TableName
@@ -46,7 +47,7 @@ def live_rule_set(family: Family) -> Iterator[RuleSet]:
     Raises:
         KernelUnusableError: the tables cannot be read.
     """
-    decoder = Decoder(family)
+    decoder = Decoder(family, known_indices(family))
     with ExitStack() as handles:
         yield {
             table: LiveTable(handles.enter_context(open_table(family, table)), table, decoder)

@@ -8,22 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from dataplane.kernel.client_sets import known_indices
 from dataplane.kernel.decode import Decoder
 from dataplane.kernel.libiptc import open_table
 from lab import Host, Lab
 from rules.ir import (
     ACCEPT,
     BUILT_IN_CHAINS,
+    AddToSet,
     Family,
     Masquerade,
     PortMatch,
     Reject,
     Rule,
+    SetMatch,
     TableName,
 )
 from rules.text import save_rule
 from rules.trace.rule_set import ForeignRule, PortRanges, TracedRule
 from tests.golden.loading import CASES
+from tests.kernel.sets import restore_sets, set_commands
 
 _PROGRAMS = {Family.IPV4: "iptables", Family.IPV6: "ip6tables"}
 _TCP = Rule(ACCEPT, protocol="tcp")
@@ -39,7 +43,7 @@ def host() -> Iterator[Host]:
 
 def _decoded(host: Host, family: Family, table: TableName, chain: str) -> list[TracedRule]:
     with host.entered(), open_table(family, table) as handle:
-        return list(map(Decoder(family).rule, handle.entries(chain)))
+        return list(map(Decoder(family, known_indices(family)).rule, handle.entries(chain)))
 
 
 def _restored(host: Host, family: Family, table: TableName, *lines: str) -> list[TracedRule]:
@@ -55,6 +59,7 @@ def _restored(host: Host, family: Family, table: TableName, *lines: str) -> list
 def test_our_rules_are_read_back_whole(host: Host, saved: Path) -> None:
     """Each rule of the golden files is understood in full and prints as it was written."""
     family, text = Family(saved.stem), saved.read_text()
+    restore_sets(host, set_commands(text))
     host.run([f"{_PROGRAMS[family]}-legacy-restore"], stdin=text)
     printed = []
     for table in TableName:
@@ -156,6 +161,31 @@ def test_others_translations_are_understood_if_they_are_simple(host: Host) -> No
         ForeignRule(Rule(Masquerade(), source="10.0.0.0/8"), target_text="-j MASQUERADE"),
         ForeignRule(Rule(""), unknown=("target DNAT",), target_text="-j DNAT"),
         ForeignRule(Rule(""), unknown=("target SNAT",), target_text="-j SNAT"),
+    ]
+
+
+def test_sets_are_understood_if_they_are_ours(host: Host) -> None:
+    """What stands in others' sets is not known, and other uses of ours say something else."""
+    kind = "hash:ip family inet timeout 60"
+    ours, theirs = "KUBE-AFF-LOLE4ISW44XBNF3G", "KUBE-CLUSTER-IP"
+    restore_sets(host, [f"create {ours} {kind}", f"create {theirs} {kind}"])
+    assert _restored(
+        host,
+        Family.IPV4,
+        TableName.NAT,
+        f"-A TEST -m set --match-set {ours} src -j ACCEPT",
+        f"-A TEST -m set --match-set {ours} dst -j ACCEPT",
+        f"-A TEST -m set ! --match-set {ours} src -j ACCEPT",
+        f"-A TEST -m set --match-set {theirs} src -j ACCEPT",
+        f"-A TEST -j SET --add-set {ours} src --exist --timeout 60",
+        f"-A TEST -j SET --add-set {ours} src --timeout 60",
+        f"-A TEST -j SET --del-set {ours} src",
+        f"-A TEST -j SET --add-set {theirs} src --exist --timeout 60",
+    ) == [
+        Rule(ACCEPT, (SetMatch(ours),)),
+        *[ForeignRule(Rule(ACCEPT), unknown=("match set",))] * 3,
+        Rule(AddToSet(ours, 60)),
+        *[ForeignRule(Rule(""), unknown=("target SET",), target_text="-j SET")] * 3,
     ]
 
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dataplane.kernel.client_sets import known_indices
 from dataplane.kernel.encode import Encoder, UnencodableRuleError
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.libiptc import open_table
@@ -24,6 +25,7 @@ from rules.ir import (
     DROP,
     RETURN,
     AddressType,
+    AddToSet,
     Comment,
     ConntrackState,
     Dnat,
@@ -36,26 +38,41 @@ from rules.ir import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Statistic,
     TableName,
     Target,
 )
 from rules.text import save_rule
+from tests.kernel.sets import restore_sets
 
 CHAIN = "TEST"
 OTHER_CHAIN = "KUBE-SEP-MQ4W7Q2CV67URU6Q"
 PROGRAMS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
 ADDRESSES = {Family.IPV4: "10.244.1.2", Family.IPV6: "fd00:10:244::2"}
 HOSTS = {Family.IPV4: "10.96.86.198/32", Family.IPV6: "fd00:10:96::c6/128"}
+SETS = {Family.IPV4: "KUBE-AFF-MQ4W7Q2CV67URU6Q", Family.IPV6: "KUBE-AFF-YUPMFTK3IHSQP2LT"}
 NETWORKS = {Family.IPV4: "10.244.0.0/15", Family.IPV6: "fd00:10:240::/43"}
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    """A machine with empty tables."""
+    """A machine with empty tables, and with sets that rules may name."""
     with Lab() as lab:
         (machine,) = lab.add_hosts("encode")
+        # Sets of others, so that ours do not have the number 0.
+        names = ["theirs", SETS[Family.IPV4]], ["theirs-6", SETS[Family.IPV6]]
+        for family, some in zip(("inet", "inet6"), names, strict=True):
+            restore_sets(
+                machine, [f"create {name} hash:ip family {family} timeout 9" for name in some]
+            )
         yield machine
+
+
+def chain_encoder(host: Host, family: Family) -> ChainEncoder:
+    """An encoder that knows the numbers of the machine's sets."""
+    with host.entered():
+        return ChainEncoder(family, known_indices(family))
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +111,9 @@ def nat_rules(family: Family) -> list[Rule]:
         Rule(OTHER_CHAIN, (comment, Statistic(715827883))),
         Rule(OTHER_CHAIN, (comment, Statistic(1 << 31))),
         Rule(OTHER_CHAIN, (comment, Recent(OTHER_CHAIN, 10800))),
+        Rule(OTHER_CHAIN, (comment, SetMatch(SETS[family]))),
+        Rule(AddToSet(SETS[family], 10800), (comment,)),
+        Rule(AddToSet(SETS[family], 1)),
         Rule(OTHER_CHAIN, (AddressType(destination_local=True),)),
         Rule(OTHER_CHAIN, (comment, AddressType(source_local=True))),
         Rule(RETURN, (MarkMatch(0x4000, 0x4000, negated=True),)),
@@ -156,7 +176,9 @@ def test_iptables_makes_the_same_bytes(host: Host, family: Family, table: TableN
 
     entries = read_back(host, family, table)
 
-    assert differing(rules, family, entries, ChainEncoder(family).entries(tuple(rules))) == []
+    assert (
+        differing(rules, family, entries, chain_encoder(host, family).entries(tuple(rules))) == []
+    )
 
 
 @pytest.mark.parametrize("table", list(TableName), ids=lambda table: table.value)
@@ -166,8 +188,9 @@ def test_iptables_reads_what_was_encoded(host: Host, family: Family, table: Tabl
     rules = CASES[table](family)
     program_with_iptables(host, family, table, [])
 
+    entries = chain_encoder(host, family).entries(tuple(rules))
     with host.entered(), open_table(family, table) as handle:
-        handle.append(CHAIN, ChainEncoder(family).entries(tuple(rules)))
+        handle.append(CHAIN, entries)
         handle.commit()
 
     printed = host.run([PROGRAMS[family] + "-save", "-t", table.value]).stdout.splitlines()
@@ -199,6 +222,12 @@ def test_comparison_sees_every_difference(host: Host, family: Family) -> None:
     entries = read_back(host, family, TableName.NAT)
 
     assert len(nat_rules(family)) == len(set(entries))
+
+
+def test_a_set_without_a_number_is_refused() -> None:
+    """A rule about a set that was not made cannot take the number of another."""
+    with pytest.raises(UnencodableRuleError, match="KUBE-AFF-X, whose number was not given"):
+        Encoder(Family.IPV4).rule(Rule(ACCEPT, (SetMatch("KUBE-AFF-X"),)))
 
 
 def test_long_interface_name_is_refused() -> None:
@@ -267,4 +296,6 @@ def test_any_rule_is_encoded_as_iptables_does(
 
     entries = read_back(host, family, TableName.NAT)
 
-    assert differing(rules, family, entries, ChainEncoder(family).entries(tuple(rules))) == []
+    assert (
+        differing(rules, family, entries, chain_encoder(host, family).entries(tuple(rules))) == []
+    )

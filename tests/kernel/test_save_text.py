@@ -29,6 +29,7 @@ from rules.ir import (
 from rules.listing import list_table
 from rules.text import save_table, save_tables
 from tests.golden.loading import CASES, tables_of
+from tests.kernel.sets import restore_sets, set_commands, without_remarks
 from tests.property.strategies import Cluster, clusters, contexts
 
 _SAVED = sorted(CASES.glob("*/*.save"))
@@ -59,22 +60,13 @@ def _kernel_text(machine: Host, family: Family, table: TableName) -> str:
     """What iptables-legacy-save prints of a table, without time stamps and counters."""
     save = f"{_PROGRAMS[family]}-legacy-save"
     text = machine.run([save, "-t", table.value]).stdout
-    return _COUNTERS.sub("[0:0]", _without_remarks(text))
+    return _COUNTERS.sub("[0:0]", without_remarks(text))
 
 
 def _restore(machine: Host, family: Family, text: str) -> None:
     """Load ``text`` as the README says: first the sets that its remarks name, then the rules."""
-    _make_sets(machine, text)
+    restore_sets(machine, set_commands(text))
     machine.run([f"{_PROGRAMS[family]}-legacy-restore"], stdin=text)
-
-
-def _make_sets(machine: Host, text: str) -> None:
-    commands = [line.removeprefix("# ipset ") for line in text.splitlines() if line.startswith("#")]
-    machine.run(["ipset", "restore", "-exist"], stdin="".join(f"{line}\n" for line in commands))
-
-
-def _without_remarks(text: str) -> str:
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
 
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])
@@ -82,7 +74,7 @@ def _without_remarks(text: str) -> str:
 def test_both_iptables_accept_the_text(machine: Host, saved: Path, backend: str) -> None:
     """A dump can be checked and loaded on every kind of node."""
     restore = f"{_PROGRAMS[_family(saved)]}-{backend}-restore"
-    _make_sets(machine, saved.read_text())
+    restore_sets(machine, set_commands(saved.read_text()))
     machine.run([restore, "--test"], stdin=saved.read_text())
 
 
@@ -94,17 +86,17 @@ def test_what_is_loaded_reads_back_as_the_same_text(machine: Host, saved: Path) 
     assert (
         _kernel_text(machine, family, TableName.FILTER)
         + _kernel_text(machine, family, TableName.NAT)
-    ) == _without_remarks(text)
+    ) == without_remarks(text)
 
 
 @pytest.mark.parametrize("saved", [one for one in _SAVED if "-sets" in one.parent.name], ids=_name)
 def test_sets_are_made_as_they_are_printed(machine: Host, saved: Path) -> None:
     """Each remark, without its head, is a line that ipset reads and prints back."""
     text = saved.read_text()
-    _make_sets(machine, text)
+    restore_sets(machine, set_commands(text))
 
     made = machine.run(["ipset", "save"]).stdout.splitlines()
-    printed = [line.removeprefix("# ipset ") for line in text.splitlines() if line.startswith("#")]
+    printed = set_commands(text)
     assert sorted(_ADDED_BY_IPSET.sub("", line) for line in made) == printed
     assert printed
 
@@ -129,7 +121,7 @@ def test_random_clusters_read_back_as_the_same_text(machine: Host) -> None:
         family, tables = on_node.family, build(cluster.states(), on_node)
         _restore(machine, family, save_tables(tables, family))
         for table in tables.values():
-            expected = _without_remarks(save_table(table, family))
+            expected = without_remarks(save_table(table, family))
             assert _kernel_text(machine, family, table.name) == expected
 
     reads_back()

@@ -21,8 +21,9 @@ from tests.property.strategies import Cluster, clusters, contexts
 @given(clusters(), contexts())
 def test_every_rule_that_is_built_is_decoded(cluster: Cluster, on_node: FamilyContext) -> None:
     """Nothing is lost on the way into an entry and back."""
-    encoder, decoder = Encoder(on_node.family), Decoder(on_node.family)
     for table in build(cluster.states(), on_node).values():
+        indices = {one.name: index for index, one in enumerate(table.client_sets)}
+        encoder, decoder = Encoder(on_node.family, indices), Decoder(on_node.family, indices)
         for _, rules in chains_in_order(table):
             for rule in rules:
                 assert decoder.rule(encoder.rule(rule)) == rule

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 from hypothesis import given
@@ -12,6 +13,7 @@ from dataplane.kernel.encode import Encoder
 from dataplane.kernel.encode_chain import ChainEncoder
 from rules import names
 from rules.addresses import endpoint_text
+from rules.affinity import AffinityBackend
 from rules.ir import Comment, Family, PatternRules, PortMatch, Rule
 from rules.patterns import ChoiceRules, DirectChoiceRules, EndpointRules, ServicePortPattern
 
@@ -23,6 +25,7 @@ _shared = st.builds(
     st.sampled_from(["tcp", "udp", "sctp"]),
     st.sampled_from([None, 10800]),
     st.booleans(),
+    st.sampled_from(AffinityBackend),
 )
 
 
@@ -53,7 +56,8 @@ def patterns(draw: st.DrawFn, family: Family) -> PatternRules:
 @given(st.data(), st.sampled_from(list(Family)))
 def test_patterns_are_encoded_as_their_rules(data: st.DataObject, family: Family) -> None:
     """Whatever chain came before, a pattern's entries are those of its rules, to the byte."""
-    encoder, single = ChainEncoder(family), Encoder(family)
+    numbers: defaultdict[str, int] = defaultdict(lambda: 7)
+    encoder, single = ChainEncoder(family, numbers), Encoder(family, numbers)
     for pattern in data.draw(st.lists(patterns(family), max_size=6)):
         assert encoder.entries(pattern) == tuple(single.rule(rule) for rule in pattern)
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sets in which session affinity remembers clients: there before the rules that name them.
+
+A rule in the kernel holds the number of its set. As long as it stands, the set can neither be
+destroyed nor renamed, so that numbers which were asked for once stay true until the table changes
+under our hands.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterable, Mapping
+from typing import NoReturn
+
+from dataplane.errors import UnacceptableRulesError
+from dataplane.kernel.set_commands import (
+    SetsUnusableError,
+    destroy_sets,
+    flush_sets,
+    list_sets,
+    make_sets,
+    numbers_of,
+)
+from dataplane.kernel.set_messages import BUSY, reason_text
+from rules import names
+from rules.ir import ClientSet, Family
+
+_log = logging.getLogger(__name__)
+
+
+class MissingSetError(UnacceptableRulesError):
+    """A rule names a set that could not be made."""
+
+
+class _Indices(dict[str, int]):
+    """The numbers of our sets by name; who asks for another is told why there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals: dict[str, str] = {}
+
+    def __missing__(self, name: str) -> NoReturn:
+        reason = self.refusals.get(name, "it was not asked for")
+        raise MissingSetError(f"the kernel has no set {name} to remember clients in: {reason}")
+
+
+class ClientSets:
+    """All of our sets of one family. Not thread-safe: one thread owns them."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._indices = _Indices()
+        self._is_sure = False
+        """Whether nobody can have changed what was learned."""
+
+    @property
+    def indices(self) -> Mapping[str, int]:
+        """The kernel's numbers of the sets, which changes as they do.
+
+        A name that it lacks raises :class:`MissingSetError`.
+        """
+        return self._indices
+
+    def doubt(self) -> None:
+        """Ask the kernel anew with the next call: somebody changed what kept the sets."""
+        self._is_sure = False
+
+    def provide(self, wanted: Iterable[ClientSet]) -> None:
+        """Make those of ``wanted`` that are missing; the others keep their clients.
+
+        A set that cannot be made is missing in :attr:`indices`: rules that name it cannot stand,
+        which concerns nobody else.
+        """
+        by_name = {one.name: one for one in wanted}
+        if not by_name:
+            return
+        self._indices.refusals.clear()
+        try:
+            self._look_if_unsure()
+            missing = [one for name, one in by_name.items() if name not in self._indices]
+            outcomes = make_sets(missing, self._family) if missing else {}
+            made = [name for name, number in outcomes.items() if not number]
+            self._indices.update(numbers_of(made) if made else {})
+        except SetsUnusableError as error:
+            self._indices.refusals.update(dict.fromkeys(by_name, str(error)))
+            return
+        self._indices.refusals.update(
+            (name, reason_text(number)) for name, number in outcomes.items() if number
+        )
+
+    def withdraw(self, staying: Iterable[ClientSet] = ()) -> None:
+        """Destroy all but ``staying``. One that a rule still names is only emptied, for now."""
+        try:
+            self._look_if_unsure()
+            unwanted = self._indices.keys() - {one.name for one in staying}
+            outcomes = destroy_sets(sorted(unwanted)) if unwanted else {}
+            if busy := [name for name, number in outcomes.items() if number == BUSY]:
+                flush_sets(busy)
+        except SetsUnusableError as error:
+            _log.debug("sets that nobody needs any more, if any, stay for now: %s", error)
+            return
+        for name, number in outcomes.items():
+            if number in (0, errno.ENOENT):
+                del self._indices[name]
+
+    def _look_if_unsure(self) -> None:
+        if self._is_sure:
+            return
+        indices = _ask_for_indices(self._family)
+        self._indices.clear()
+        self._indices.update(indices)
+        self._is_sure = True
+
+
+def known_indices(family: Family) -> dict[str, int]:
+    """The kernel's numbers of all sets of ours in one family; none if it does not tell."""
+    try:
+        return _ask_for_indices(family)
+    except SetsUnusableError:
+        return {}
+
+
+def _ask_for_indices(family: Family) -> dict[str, int]:
+    return {
+        one.name: one.number
+        for one in list_sets()
+        if one.name.startswith(names.CLIENT_SET_PREFIX)
+        and one.family is family
+        and one.is_of_clients
+    }
