@@ -63,6 +63,15 @@ _OWN_FLAGS: Final[tuple[Decorator, ...]] = (
         help="Whether to program smaller tables, without comments and without chains for endpoints"
         " of other nodes; auto does so from 1,001 endpoints on.",
     ),
+    click.option(
+        "--metrics-per-service",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Count on /metrics for each Service, for N of them at most and the others together;"
+        " with 0 not at all.",
+    ),
 )
 
 
@@ -75,6 +84,7 @@ class Flags:
     master: str = ""
     strict_source_ranges: bool = False
     large_cluster_mode: LargeClusterMode = LargeClusterMode.AUTO
+    metrics_per_service: int = 0
     fields: Mapping[str, object]
     """Values in document form by the path of their field, such as ``iptables.syncPeriod``."""
 
@@ -115,6 +125,7 @@ def decode_settings(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
             strict_source_ranges=flags.strict_source_ranges,
             large_cluster_mode=flags.large_cluster_mode,
         ),
+        servers=replace(settings.servers, metrics_per_service=flags.metrics_per_service),
         configuration_file=flags.config_file,
         remarks=tuple(remarks),
     )
@@ -160,6 +171,7 @@ def _take_flags(values: dict[str, Any]) -> Flags:
         master=values.pop("master"),
         strict_source_ranges=values.pop("strict_source_ranges"),
         large_cluster_mode=LargeClusterMode(values.pop("large_cluster_mode")),
+        metrics_per_service=values.pop("metrics_per_service"),
         fields=dict(_take_fields(values)),
     )
 

@@ -23,6 +23,7 @@ from dataplane.kernel.libiptc import usable_families
 from dataplane.leftovers import LeftoverRemover
 from dataplane.picture import open_source
 from dataplane.reports.cluster_events import ClusterEventRecorder
+from dataplane.reports.conntrack_use import ConntrackUse
 from dataplane.reports.events import EventRecorder, LoggingRecorder, health_check_port_taken
 from dataplane.reports.health import ProxyHealth
 from dataplane.reports.metrics import Metrics
@@ -84,6 +85,7 @@ class _Composition:
         self._families = families
         self._running = running
         self._metrics = Metrics(families)
+        self._metrics.register(ConntrackUse(settings.proc_sys))
         self._health = ProxyHealth(families, _LATE_PERIODS * settings.sync.sync_period_seconds)
         self._recorder = self._open_recorder()
 
@@ -135,7 +137,20 @@ class _Composition:
             OtherVariantWarner(),
             LeftoverRemover(),
             EventReporter(self._recorder, strict_source_ranges=is_strict),
+            *self._service_metrics(),
         )
+
+    def _service_metrics(self) -> Sequence[SyncObserver]:
+        """What tells Prometheus of Services, if it is wanted."""
+        limit = self._settings.servers.metrics_per_service
+        if not limit:
+            return ()
+        # Imported here: few agents need it.
+        from dataplane.reports.service_metrics import ServiceMetrics  # noqa: PLC0415
+
+        metrics = ServiceMetrics(limit)
+        self._metrics.register(metrics)
+        return (metrics,)
 
     def _open_servers(self) -> ServiceHealthServers:
         thread = ServingThread()

@@ -52,6 +52,8 @@ class ServerSettings:
     """Of ``/metrics``, ``/proxyMode`` and ``/configz``; None for no such server."""
     bind_hard_fail: bool = False
     """Stop if an address cannot be had, rather than go on without the server."""
+    metrics_per_service: int = 0
+    """Services with metrics of their own; zero for no metrics of Services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

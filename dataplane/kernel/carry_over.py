@@ -119,12 +119,12 @@ class CarryOver:
         if target == "DNAT":
             (start,) = unpack_from("=H", entry, self._target_offset)
             return _Counted(chain, entry[start:])
-        return _Counted(tree_of(self._table, chain), entry)
+        return _Counted(tree_of(chain), entry)
 
     def _key(self, known: _Counted) -> Hashable:
         """The same for rules that count the same."""
         chain, identity = known
-        if chain.startswith((names.CLUSTER_POLICY_PREFIX, names.LOCAL_POLICY_PREFIX)):
+        if chain.startswith(names.CHOICE_PREFIXES):
             return names.hash_of(chain), identity
         return self._owners.get(chain, chain), identity
 

@@ -94,13 +94,10 @@ class TableReading:
         offset, end = self._spans.get(chain, _Span(0, 0))
         while offset < end:
             (size,) = _SIZE.unpack_from(content, offset + start)
-            found.append(self._canonical(offset, offset + size))
+            entry = bytes(content[offset : offset + size])
+            found.append(canonical(entry, self._jump(entry), self._family))
             offset += size
         return found
-
-    def entry(self, place: RulePlace) -> bytes:
-        """The entry of a rule, in canonical form."""
-        return self._canonical(place.offset, place.end)
 
     def holds(self, chain: str, entries: Sequence[bytes]) -> bool:
         """Whether a chain has these entries in canonical form, and no others.
@@ -202,10 +199,6 @@ class TableReading:
         """Where standard targets lead, as libiptc names it."""
         chains = {span.start: chain.encode() for chain, span in self._spans.items()}
         return VERDICTS | chains
-
-    def _canonical(self, start: int, end: int) -> bytes:
-        entry = bytes(self.content[start:end])
-        return canonical(entry, self._jump(entry), self._family)
 
     def _jump(self, entry: bytes) -> bytes:
         """Where a standard target leads, as libiptc names it; nothing for others."""

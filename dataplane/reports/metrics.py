@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.registry import Collector
 
 from dataplane.errors import (
     ConflictError,
@@ -81,6 +82,10 @@ class Metrics:
             self._sync.conntrack_deleted.labels(name)
             for reason in (*(reason for _, reason in _FAILURES), _OTHER):
                 self._own.failures.labels(name, reason)
+
+    def register(self, collector: Collector) -> None:
+        """Show what ``collector`` has besides."""
+        self._registry.register(collector)
 
     def sync_queued(self, family: Family) -> None:
         """Something is to be done for the rules of ``family``."""

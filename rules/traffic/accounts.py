@@ -7,8 +7,9 @@ have none, and kube-proxy's may differ.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from enum import Enum
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from rules import names
@@ -19,13 +20,6 @@ from rules.model import ObjectKey, ServiceState
 from rules.service_port import ServicePortPlan, for_family, plan_port
 
 _POLICY_PREFIXES: Final = (names.CLUSTER_POLICY_PREFIX, names.LOCAL_POLICY_PREFIX)
-_TREE_OF: Final = {
-    TableName.NAT: ((names.NAT_DISPATCH_PREFIX, names.SERVICES),),
-    TableName.FILTER: (
-        (names.INTERNAL_REFUSAL_PREFIX, names.SERVICES),
-        (names.EXTERNAL_REFUSAL_PREFIX, names.EXTERNAL_SERVICES),
-    ),
-}
 _REFUSING: Final = frozenset({names.SERVICES, names.EXTERNAL_SERVICES})
 _COUNTED_TARGETS: Final = {
     TableName.NAT: frozenset({"DNAT", names.MARK_DROP}),
@@ -79,7 +73,7 @@ class ServicePortView(NamedTuple):
 
 
 def is_counted(table: TableName, target: str) -> bool:
-    """Whether a rule may count for a service port, judged by where it leads.
+    """Whether a rule may count for a service port or endpoint, judged by where it leads.
 
     Targets that are no chain go by the name of their extension.
     """
@@ -88,9 +82,10 @@ def is_counted(table: TableName, target: str) -> bool:
     return target in _COUNTED_TARGETS[table]
 
 
-def tree_of(table: TableName, chain: str) -> str:
-    """The chain at the top of the tree that ``chain`` may be part of; itself if it is in none."""
-    return next((top for prefix, top in _TREE_OF[table] if chain.startswith(prefix)), chain)
+def tree_of(chain: str) -> str:
+    """The chain whose rules stand in ``chain``: the root of its tree, or itself."""
+    roots = names.DISPATCH_ROOTS.items()
+    return next((root for prefix, root in roots if chain.startswith(prefix)), chain)
 
 
 def service_ports(
@@ -112,7 +107,6 @@ class Accounts:
         self._ports: dict[str, ServicePortPlan] = {}
         self._of_vip: dict[tuple[str, str, int], str] = {}
         self._of_node_port: dict[tuple[str, int], str] = {}
-        self._of_endpoint_chain: dict[str, Account] = {}
         for port in ports:
             self._add(port.hash, port.plan)
 
@@ -122,7 +116,7 @@ class Accounts:
         ``header`` is what tells it from others of its chain with the same target: the addresses,
         interface and protocol that it asks for. Of its matches only a port is looked at.
         """
-        tree = tree_of(table, chain)
+        tree = tree_of(chain)
         if table is TableName.FILTER:
             return self._refusal(tree, rule, header) if tree in _REFUSING else None
         match rule.target:
@@ -143,12 +137,19 @@ class Accounts:
             self._of_vip[host_network(address), plan.protocol, plan.port] = port_hash
         if plan.node_port:
             self._of_node_port[plan.protocol, plan.node_port] = port_hash
-        for endpoint in {*plan.endpoints.cluster, *plan.endpoints.local}:
-            chain = names.endpoint_chain(plan.name, plan.protocol, endpoint.text)
-            self._of_endpoint_chain[chain] = Account(port_hash, Purpose.TRANSLATED, endpoint.text)
+
+    @cached_property
+    def _of_endpoint_chain(self) -> Mapping[str, Account]:
+        return {
+            names.endpoint_chain(plan.name, plan.protocol, endpoint.text): Account(
+                port_hash, Purpose.TRANSLATED, endpoint.text
+            )
+            for port_hash, plan in self._ports.items()
+            for endpoint in (*plan.endpoints.cluster, *plan.endpoints.local)
+        }
 
     def _endpoint(self, chain: str, text: str) -> Account | None:
-        if chain.startswith(_POLICY_PREFIXES) and names.hash_of(chain) in self._ports:
+        if chain.startswith(names.CHOICE_PREFIXES) and names.hash_of(chain) in self._ports:
             return Account(names.hash_of(chain), Purpose.TRANSLATED, text)
         return self._of_endpoint_chain.get(chain)
 

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import pytest
 
+from lab import wait_until
 from tests.apiserver.objects import endpoint_slice, service
+from tests.command.http import METRICS_PORT, get
 from tests.command.site import COMMAND, Site
 from tests.command.terminal import in_terminal
 
@@ -146,3 +148,32 @@ def test_top_needs_a_terminal(site: Site) -> None:
     assert done.stderr == (
         "dataplane: top needs a terminal; dataplane services prints the table once\n"
     )
+
+
+def _samples(site: Site) -> dict[str, float]:
+    """The metrics of Services that are not zero."""
+    lines = get(site.host, METRICS_PORT, "/metrics").body.splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if line.startswith("dataplane_service_"))
+    return {name: float(value) for name, value in pairs if float(value)}
+
+
+def test_metrics_tell_of_services(site: Site) -> None:
+    """Up to the limit by name, the others together; from the agent's start on."""
+    other = service("other", clusterIP="10.96.0.11", clusterIPs=["10.96.0.11"])
+    site.write("other.yaml", other)
+    _connect(site, _SOME)
+    site.start("-v=4", "--metrics-per-service=1").wait_for("synced ipv6")
+    assert _samples(site) == {}
+
+    _connect(site, _MANY)
+    site.write("web.yaml", service(), endpoint_slice(address=_ENDPOINT), endpoint_slice("web-2"))
+
+    name = 'dataplane_service_connections_total{ip_family="IPv4",namespace="default",service="web"}'
+    wait_until("a scrape tells of all", lambda: _samples(site) == {name: _MANY})
+
+
+def test_metrics_tell_nothing_of_services_unless_asked(site: Site) -> None:
+    """Each Service would be some series more in everybody's Prometheus."""
+    site.start("-v=4").wait_for("synced ipv6")
+
+    assert "dataplane_service_" not in get(site.host, METRICS_PORT, "/metrics").body
