@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from functools import singledispatch
+from typing import TypeVar
 
 from tests.cluster.questions import Questioner
 from tests.e2e import expecting, schema
@@ -13,6 +15,8 @@ from tests.e2e.asking import questions_of
 from tests.e2e.references import numbered
 from tests.e2e.stage import Stage
 from tests.kernel.node import PROGRAMS
+
+Asked = TypeVar("Asked", schema.Probe, schema.Continue, schema.Health, schema.Rules)
 
 
 @singledispatch
@@ -132,29 +136,21 @@ def _(step: schema.Connect, stage: Stage) -> None:
 
 
 @perform.register
-def _(step: schema.Probe, stage: Stage) -> None:
-    if stage.is_asked(step.differences):
-        expecting.await_probe(step, stage)
-
-
-@perform.register
 def _(step: schema.EndLoop, stage: Stage) -> None:
     expecting.end_loop(step, stage)
 
 
-@perform.register
-def _(step: schema.Continue, stage: Stage) -> None:
-    if stage.is_asked(step.differences):
-        expecting.continue_connection(step, stage)
+def _if_asked(judge: Callable[[Asked, Stage], None]) -> Callable[[Asked, Stage], None]:
+    """``judge``, but for steps that the program of this run is not held to."""
+
+    def judge_if_asked(step: Asked, stage: Stage) -> None:
+        if stage.is_asked(step.differences):
+            judge(step, stage)
+
+    return judge_if_asked
 
 
-@perform.register
-def _(step: schema.Health, stage: Stage) -> None:
-    if stage.is_asked(step.differences):
-        expecting.await_health(step, stage)
-
-
-@perform.register
-def _(step: schema.Rules, stage: Stage) -> None:
-    if stage.is_asked(step.differences):
-        expecting.await_rules(step, stage)
+perform.register(schema.Probe, _if_asked(expecting.await_probe))
+perform.register(schema.Continue, _if_asked(expecting.continue_connection))
+perform.register(schema.Health, _if_asked(expecting.await_health))
+perform.register(schema.Rules, _if_asked(expecting.await_rules))

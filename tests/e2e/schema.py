@@ -36,7 +36,6 @@ class Requirement(Enum):
     PROXY_CONTROL = "proxy-control"
     API_SERVER_CONTROL = "api-server-control"
     NODE_RULES = "node-rules"
-    METALLB = "metallb"
 
 
 class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

@@ -46,9 +46,9 @@ def test_what_a_scenario_requires_decides(requirement: Requirement) -> None:
 
 def test_all_reasons_are_told() -> None:
     """A scenario with two reasons has both named."""
-    reason = why_not(_scenario(requires=["metallb", "proxy-control"]))
+    reason = why_not(_scenario(requires=["api-server-control", "proxy-control"]))
 
-    assert NOT_OFFERED[Requirement.METALLB] in reason
+    assert NOT_OFFERED[Requirement.API_SERVER_CONTROL] in reason
     assert NOT_OFFERED[Requirement.PROXY_CONTROL] in reason
 
 

@@ -13,7 +13,6 @@ OFFERED: Final = frozenset({Requirement.IPV6, Requirement.NODE_RULES})
 NOT_OFFERED: Final = {
     Requirement.PROXY_CONTROL: "it starts and ends agents, which the kubelet does here",
     Requirement.API_SERVER_CONTROL: "it stops the API server, which all questions here pass by",
-    Requirement.METALLB: "it needs MetalLB, which is not installed here",
 }
 _NODES_HAVE_OTHER_NAMES: Final = "it changes Nodes or names them in objects: they are kind's here"
 _NODE_NAMES: Final = frozenset(node.name for node in NODES)
