@@ -16,6 +16,7 @@ How it reads, in the order of the data's way:
   :mod:`rules.rejects`: the rules of one Service.
 - :mod:`rules.static`: the rules that stand whatever the Services are.
 - :mod:`rules.dispatch`, :mod:`rules.places`: trees of chains by destination, for large clusters.
+- :mod:`rules.endpoint_groups`: Services with very many endpoints there.
 - :mod:`rules.build`: all of them as tables, rebuilding only what changed.
 - :mod:`rules.flows`, :mod:`rules.health_checks`: what conntrack and load balancers need to know.
 - :mod:`rules.check`: the structural invariants of a finished rule set.

@@ -27,6 +27,11 @@ LOCAL_POLICY_PREFIX: Final = "KUBE-SVL-"
 EXTERNAL_PREFIX: Final = "KUBE-EXT-"
 LOAD_BALANCER_PREFIX: Final = "KUBE-FW-"
 ENDPOINT_PREFIX: Final = "KUBE-SEP-"
+GROUP_PREFIX: Final = "KUBE-GRP"
+"""Then C or L, by the policy, and the group's digits before the hash of the service port."""
+
+CHOICE_PREFIXES: Final = (CLUSTER_POLICY_PREFIX, LOCAL_POLICY_PREFIX, GROUP_PREFIX)
+"""Chains that choose among the endpoints of a service port."""
 
 SERVICE_PREFIXES: Final = (
     CLUSTER_POLICY_PREFIX,
@@ -34,6 +39,7 @@ SERVICE_PREFIXES: Final = (
     EXTERNAL_PREFIX,
     LOAD_BALANCER_PREFIX,
     ENDPOINT_PREFIX,
+    GROUP_PREFIX,
 )
 """Chains of nat that belong to one service port or endpoint."""
 
@@ -68,6 +74,9 @@ _LEFT_BY_KUBE_PROXY: Final = ("KUBE-XLB-", KUBE_PROXY_CANARY)
 
 MAX_LENGTH: Final = 28
 """XT_EXTENSION_MAXNAMELEN (29) less the NUL; libiptc cuts longer names without a word."""
+
+MOST_GROUP_DIGITS: Final = 2
+"""In the name of a group's chain; no more have room besides the rest."""
 
 _HASH_BYTES: Final = 10
 """16 base32 characters are exactly 10 bytes of the digest."""
@@ -117,6 +126,12 @@ def service_hash(service_port: str, protocol: str) -> str:
 def endpoint_chain(service_port: str, protocol: str, endpoint: str) -> str:
     """The KUBE-SEP chain of ``endpoint`` (``ip:port`` or ``[ip]:port``) in a service port."""
     return ENDPOINT_PREFIX + chain_hash(service_port + protocol + endpoint)
+
+
+def group_chain(policy_chain: str, digits: str) -> str:
+    """The chain of a group of the endpoints among which ``policy_chain`` chooses."""
+    policy = "L" if policy_chain.startswith(LOCAL_POLICY_PREFIX) else "C"
+    return f"{GROUP_PREFIX}{policy}{digits}-{hash_of(policy_chain)}"
 
 
 def client_set(endpoint_chain: str) -> str:

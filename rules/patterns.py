@@ -107,6 +107,9 @@ class EndpointRules(PatternRules):
         return hash((self.chain, self.address, self.port))
 
 
+DirectChoice = tuple[str, str, int]
+"""An endpoint as a chain or "", an address and a port."""
+
 Choice = TypeVar("Choice", bound=tuple[object, ...])
 
 
@@ -181,11 +184,10 @@ class ChoiceRules(_PolicyRules[tuple[str, str]]):
         return len(self.leading) + times * len(self.endpoints)
 
 
-class DirectChoiceRules(_PolicyRules[tuple[str, str, int]]):
+class DirectChoiceRules(_PolicyRules[DirectChoice]):
     """A policy chain of a large cluster: it translates by itself what needs no endpoint chain.
 
-    An endpoint, given as a chain or "", an address and a port, costs one entry of the table then,
-    instead of five.
+    An endpoint without a chain costs one entry of the table then, instead of five.
     """
 
     __slots__ = ()
@@ -208,16 +210,17 @@ class DirectChoiceRules(_PolicyRules[tuple[str, str, int]]):
 @lru_cache(maxsize=1 << 5)
 def odds_of(count: int) -> tuple[tuple[Statistic, ...], ...]:
     """For each of ``count`` endpoints what its rule must match with; nothing for the last."""
-    if not count:
-        return ()
-    return (*((one_in(remaining),) for remaining in range(count, 1, -1)), ())
+    return tuple([share_of(1, remaining) for remaining in range(count, 0, -1)])
 
 
 @cache
-def one_in(count: int) -> Statistic:
-    """Odds of 1/``count``: rounded as kube-proxy prints them, then as iptables scales them.
+def share_of(part: int, whole: int) -> tuple[Statistic, ...]:
+    """What to match with odds of ``part`` to ``whole``; nothing if they are the same.
 
-    Source: iptables ``libxt_statistic.c``, which stores ``lround(2**31 * probability)``.
+    Odds are rounded as kube-proxy prints them, then as iptables scales them. Source: iptables
+    ``libxt_statistic.c``, which stores ``lround(2**31 * probability)``.
     """
-    probability = round(1 / count, _PROBABILITY_DIGITS)
-    return Statistic(int(probability * _FRACTION_ONE + 0.5))
+    if part == whole:
+        return ()
+    probability = round(part / whole, _PROBABILITY_DIGITS)
+    return (Statistic(int(probability * _FRACTION_ONE + 0.5)),)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from rules import names
 from rules.addresses import host_network
 from rules.context import FamilyContext
+from rules.endpoint_groups import choice_chains
 from rules.ir import Rule, Rules
 from rules.model import TrafficPolicy
-from rules.patterns import ChoiceRules, DirectChoiceRules, EndpointRules, ServicePortPattern
+from rules.patterns import ChoiceRules, EndpointRules, ServicePortPattern
 from rules.service_port import ServicePortPlan
 
 
@@ -40,18 +41,12 @@ def policy_chains(plan: ServicePortPlan, context: FamilyContext) -> Iterator[tup
                 yield chain, EndpointRules(shared, chain, address, port)
         is_internal = policy_chain == plan.internal_chain
         leading = tuple(_masquerade_rules(plan, context)) if is_internal else ()
-        yield (
-            policy_chain,
-            DirectChoiceRules(
-                shared,
-                leading,
-                tuple([(chain_of.get(one.text, ""), one.address, one.port) for one in endpoints]),
-            )
-            if is_direct
-            else ChoiceRules(
-                shared, leading, tuple([(chain_of[one.text], one.text) for one in endpoints])
-            ),
-        )
+        if context.is_large and plan.affinity_seconds is None:
+            choices = [(chain_of.get(one.text, ""), one.address, one.port) for one in endpoints]
+            yield from choice_chains(policy_chain, shared, leading, tuple(choices))
+        else:
+            by_chain = tuple([(chain_of[one.text], one.text) for one in endpoints])
+            yield policy_chain, ChoiceRules(shared, leading, by_chain)
 
 
 def _may_be_direct(plan: ServicePortPlan) -> bool:

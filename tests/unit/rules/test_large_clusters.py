@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from rules import names
 from rules.cluster_size import LargeClusterMode, is_large_cluster
 from rules.model import ServiceState, TrafficPolicy
 from tests.address_plan import IPV4, AddressPlan
@@ -82,6 +83,18 @@ def test_local_policy_chain_leads_to_endpoint_chains() -> None:
     )
 
     assert _large(IPV4, made).nat(SVL)[-1] == f"-j {sep(IPV4, IPV4.local_pod)}"
+
+
+@pytest.mark.parametrize(("seconds", "has_groups"), [(None, True), (60, False)])
+def test_very_many_endpoints_are_chosen_by_groups(seconds: int | None, *, has_groups: bool) -> None:
+    """But not with affinity, which has to ask all of them for the client first."""
+    pods = [remote(f"10.244.2.{number}") for number in range(1, 200)]
+    rules = _large(IPV4, state(IPV4, *pods, affinity_seconds=seconds))
+
+    groups = [one for one in rules.service_chains() if one.startswith(names.GROUP_PREFIX)]
+    assert bool(groups) is has_groups
+    standing = [line for chain in (SVC, *groups) for line in rules.nat(chain)]
+    assert sum("DNAT" in line or "KUBE-SEP" in line for line in standing) >= len(pods)
 
 
 @pytest.mark.parametrize(
