@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many Services in the form of a large cluster: the way to each of them through the tree."""
+"""Many Services, and very many endpoints, in the form of a large cluster."""
 
 from __future__ import annotations
 
+from collections import Counter
 from ipaddress import ip_address
+from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
 
 import pytest
 
-from lab import NodeLab, Refused
+from lab import NodeLab, Refused, wait_until
 from rules import names
-from rules.ir import TableName
+from rules.ir import Family, TableName
 from rules.model import ObjectKey, ServiceState
 from tests.address_plan import AddressPlan
-from tests.builders import endpoint_slice, local, service, service_port
+from tests.builders import endpoint_slice, local, remote, service, service_port, state
 from tests.kernel.node import KernelNode
 from tests.kernel.traffic import LOCAL, answer, at_once, tcp, udp
 
 _MANY = 60
 _SOME = (0, 1, _MANY // 2, _MANY - 1)
+_VERY_MANY = 200
+_FLOWS = 2000
+_FIRST_SOURCE_PORT = 10000
 
 pytestmark = pytest.mark.parametrize("node", [True], ids=["large"], indirect=True)
 
@@ -90,3 +95,36 @@ def test_the_tree_follows_its_services(
 
     assert _tree(node, plan) == []
     assert answer(machines.client, tcp(_vip(plan, 1))).by == LOCAL.name
+
+
+def _send(machines: NodeLab, plan: AddressPlan, count: int) -> None:
+    """So many flows to the VIP; nobody has to be there to answer them."""
+    family = AF_INET if plan.family is Family.IPV4 else AF_INET6
+    with machines.client.entered():
+        for number in range(count):
+            with socket(family, SOCK_DGRAM) as asking:
+                asking.bind(("", _FIRST_SOURCE_PORT + number))
+                asking.sendto(b"", (plan.cluster_ip, 80))
+
+
+def test_groups_share_evenly(node: KernelNode, machines: NodeLab, plan: AddressPlan) -> None:
+    """Each of very many endpoints has its odds, give or take chance (5 standard deviations)."""
+    pods = [str(ip_address(plan.remote_pod) + 1 + number) for number in range(_VERY_MANY)]
+    node.program(plan, state(plan, *map(remote, pods), ports=(service_port(protocol="udp"),)))
+
+    _send(machines, plan, _FLOWS)
+
+    wait_until("all flows are translated", lambda: sum(_choices(node, plan).values()) == _FLOWS)
+    chosen = _choices(node, plan)
+    sizes = {chain: len(node.chain(plan, TableName.NAT, chain)) for chain in chosen}
+    assert sum(sizes.values()) == _VERY_MANY
+    for chain, size in sizes.items():
+        share = size / _VERY_MANY
+        deviation = (_FLOWS * share * (1 - share)) ** 0.5
+        assert abs(chosen[chain] - _FLOWS * share) < 5 * deviation
+
+
+def _choices(node: KernelNode, plan: AddressPlan) -> Counter[str]:
+    """How many flows were translated by the rules of each group."""
+    chains = [chain for _, chain in node.contents(plan) if chain.startswith(names.GROUP_PREFIX)]
+    return Counter({chain: sum(node.packets(plan, TableName.NAT, chain)) for chain in chains})
