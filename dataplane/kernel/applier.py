@@ -17,7 +17,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from dataplane.errors import ConflictError
+from dataplane.errors import ConflictError, UnacceptableRulesError
+from dataplane.kernel.client_sets import ClientSets
+from dataplane.kernel.encode import NO_SETS
 from dataplane.kernel.encode_chain import ChainEncoder
 from dataplane.kernel.inspection import is_as_desired
 from dataplane.kernel.libiptc import open_table
@@ -39,6 +41,8 @@ _LARGE: Final = 5000
 """Rules; libiptc takes some megabytes for them while it works."""
 
 _NO_DIFFERENCE: Final = Difference({}, ())
+_TABLE_OF_SETS: Final = TableName.NAT
+"""The table whose rules name sets: its applier has all of them to itself."""
 
 _Step = Callable[[Transaction], None]
 
@@ -114,7 +118,8 @@ class TableApplier:
         self._table = table
         self._lock_timeout_seconds = lock_timeout_seconds
         self._observer = observer
-        self._encoder = ChainEncoder(family)
+        self._sets = ClientSets(family) if table is _TABLE_OF_SETS else None
+        self._encoder = ChainEncoder(family, self._sets.indices if self._sets else NO_SETS)
         self._applied: Table | None = None
         self._rules = self._chains = 0
         self._info: TableInfo | None = None
@@ -131,7 +136,7 @@ class TableApplier:
         everything of ours is, if this is the first call, if the table's size shows that somebody
         else wrote to it, or with ``verify``. The kernel's table is written only if it differs.
         What an earlier agent left stays as far as ``retention`` says, and goes when it no longer
-        does.
+        does. Sets are made before the rules that name them, and destroyed after them.
 
         Raises:
             LockTimeoutError: another process keeps the xtables lock.
@@ -142,11 +147,21 @@ class TableApplier:
         """
         self._watch = StopWatch()
         applied = self._applied
-        if applied is None or not retention.includes(self._retention):
-            report = self._program(desired, retention)
-        else:
-            is_suspicious = self._is_suspicious(applied, retention, verify=verify)
-            report = self._follow(applied, desired, retention, is_suspicious=is_suspicious)
+        try:
+            if applied is None or not retention.includes(self._retention):
+                self._provide_sets(desired, is_sure=False)
+                report = self._program(desired, retention)
+            else:
+                is_suspicious = self._is_suspicious(applied, retention, verify=verify)
+                self._provide_sets(applied, desired, is_sure=not is_suspicious)
+                report = self._follow(applied, desired, retention, is_suspicious=is_suspicious)
+        except UnacceptableRulesError:
+            # Maybe since a set is gone that no rule had named yet.
+            self._doubt_sets()
+            raise
+        if self._sets and not retention:
+            # What is retained may name sets that nobody else wants.
+            self._sets.withdraw(desired.client_sets)
         self._applied, self._retention = desired, retention
         return replace(report, times=self._watch.read())
 
@@ -162,7 +177,20 @@ class TableApplier:
         self._applied = self._verified = None
         unshared = _without_shared(table)
         (changes,) = self._transact(lambda transaction: transaction.remove_all(unshared))
+        if self._sets:
+            self._doubt_sets()
+            self._sets.withdraw()
         return changes
+
+    def _provide_sets(self, *tables: Table, is_sure: bool) -> None:
+        if self._sets:
+            if not is_sure:
+                self._sets.doubt()
+            self._sets.provide(one for table in tables for one in table.client_sets)
+
+    def _doubt_sets(self) -> None:
+        if self._sets:
+            self._sets.doubt()
 
     def _program(self, desired: Table, retention: Retention) -> ApplyReport:
         """Make our part of the table as desired without knowing what stands there."""

@@ -126,9 +126,10 @@ class KernelNode:
         return [int(line.split()[0]) for line in lines[2:]]
 
     def wipe(self) -> None:
-        """Empty all tables of both families and set their policies back."""
+        """Empty all tables of both families, set their policies back, and destroy all sets."""
         for family in Family:
             self._restore(family, _EMPTY)
+        self.host.run(["ipset", "destroy"])
 
     def _restore(self, family: Family, text: str) -> None:
         self.host.run([f"{PROGRAMS[family]}-restore", "-w", "-c"], stdin=text)

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab import NodeLab, Refused, probe, wait_until
 from lab.plan import CLIENT, OTHER_CLIENT
+from rules.affinity import AffinityBackend
 from tests.address_plan import OTHER_NODE, OTHER_ZONE, THIS_NODE, ZONE, AddressPlan
 from tests.builders import local, remote, state
 from tests.kernel.node import KernelNode, in_both_layouts
@@ -42,40 +45,57 @@ def test_connections_spread_evenly(node: KernelNode, machines: NodeLab, plan: Ad
     assert max(shares.values()) <= 143
 
 
+@pytest.mark.parametrize("backend", AffinityBackend)
 def test_affinity_keeps_a_client_at_one_endpoint(
-    node: KernelNode, machines: NodeLab, plan: AddressPlan
+    node: KernelNode, machines: NodeLab, plan: AddressPlan, backend: AffinityBackend
 ) -> None:
     """With ClientIP affinity each client sticks to one endpoint, also while others are added."""
     pods = _all_pods(plan)
-    node.program(plan, state(plan, *map(local, pods[:3]), affinity_seconds=60))
+    node.program(
+        plan, state(plan, *map(local, pods[:3]), affinity_seconds=60), affinity_backend=backend
+    )
     target = tcp(plan.cluster_ip)
     clients = [of(plan, address) for address in (CLIENT, OTHER_CLIENT)]
     chosen = [answer(machines.client, target, source=source).by for source in clients]
 
-    node.program(plan, state(plan, *map(local, pods), affinity_seconds=60))
+    node.program(
+        plan, state(plan, *map(local, pods), affinity_seconds=60), affinity_backend=backend
+    )
 
     for source, pod in zip(clients, chosen, strict=True):
         assert answers_by_pod(_SOME, machines.client, target, source=source) == {pod: _SOME}
 
 
+@pytest.mark.parametrize("backend", AffinityBackend)
 def test_affinity_ends_with_the_endpoint(
-    node: KernelNode, machines: NodeLab, plan: AddressPlan
+    node: KernelNode, machines: NodeLab, plan: AddressPlan, backend: AffinityBackend
 ) -> None:
     """A client whose endpoint is gone is answered by another, and sticks to that."""
     pods = {LOCAL.name: plan.local_pod, REMOTE.name: plan.remote_pod}
-    node.program(plan, state(plan, *map(local, pods.values()), affinity_seconds=60))
+    node.program(
+        plan, state(plan, *map(local, pods.values()), affinity_seconds=60), affinity_backend=backend
+    )
     target = tcp(plan.cluster_ip)
     gone = answer(machines.client, target).by
     (staying,) = pods.keys() - {gone}
 
-    node.program(plan, state(plan, local(pods[staying]), affinity_seconds=60))
+    node.program(
+        plan, state(plan, local(pods[staying]), affinity_seconds=60), affinity_backend=backend
+    )
 
     assert answers_by_pod(_SOME, machines.client, target) == {staying: _SOME}
 
 
-def test_affinity_expires(node: KernelNode, machines: NodeLab, plan: AddressPlan) -> None:
+@pytest.mark.parametrize("backend", AffinityBackend)
+def test_affinity_expires(
+    node: KernelNode, machines: NodeLab, plan: AddressPlan, backend: AffinityBackend
+) -> None:
     """A client that comes back after the time-out may meet another endpoint."""
-    node.program(plan, state(plan, *map(local, _all_pods(plan)), affinity_seconds=1))
+    node.program(
+        plan,
+        state(plan, *map(local, _all_pods(plan)), affinity_seconds=1),
+        affinity_backend=backend,
+    )
     target = tcp(plan.cluster_ip)
     first = answer(machines.client, target).by
 
