@@ -111,7 +111,7 @@ class Agent:
                 return reason
 
     def _sync(self, picture: Picture, reason: Reason) -> None:
-        self._schedule.note_start()
+        self._schedule.note_start(monotonic())
         for times in self._unfollowed.values():
             times.extend(picture.changed_at)
         reports = [self._sync_family(family, picture, reason) for family in self._syncs]

@@ -21,6 +21,13 @@ After the first sync too: whoever programmed the node before may still be at it.
 """
 
 
+_LONGEST_REST_SECONDS: Final = 2.0
+"""A sync is followed by a rest as long as it took, up to this.
+
+Others need the xtables lock, and the node its processors. What changes meanwhile is one sync.
+"""
+
+
 class Reason(Enum):
     """Why a sync is due."""
 
@@ -39,7 +46,10 @@ class Schedule:
         self._unrest = 0
         """How often in a row somebody else was at work, or may have been."""
         self._has_succeeded = False
-        self._ended_at = now - settings.min_sync_period_seconds
+        self._rest = settings.min_sync_period_seconds
+        """How long a change waits for others after the end of a sync."""
+        self._started_at = now
+        self._ended_at = now - self._rest
         self._verified_at = now
 
     def note_change(self) -> None:
@@ -51,14 +61,17 @@ class Schedule:
         self._changed = False
         self._verified_at = now
 
-    def note_start(self) -> None:
+    def note_start(self, now: float) -> None:
         """A sync starts now and will take all changes so far into account."""
         self._changed = False
+        self._started_at = now
 
     def note_success(self, now: float, *, verified: bool, repaired: bool = False) -> None:
         """The sync ended well; ``repaired`` if it found that somebody had changed our rules."""
         self._failures = 0
         self._ended_at = now
+        cost = min(now - self._started_at, _LONGEST_REST_SECONDS)
+        self._rest = max(self._settings.min_sync_period_seconds, cost)
         is_first, self._has_succeeded = not self._has_succeeded, True
         if repaired or is_first:
             self._unrest += 1
@@ -71,10 +84,11 @@ class Schedule:
         """The sync failed: what it was about is still to be done."""
         self._failures += 1
         self._ended_at = now
+        self._rest = self._settings.min_sync_period_seconds
 
     def due(self) -> tuple[float, Reason]:
         """When the next sync is due, and why."""
-        rest = self._settings.min_sync_period_seconds
+        rest = self._rest
         period = self._settings.sync_period_seconds
         recheck = _FIRST_RECHECK_SECONDS * 2 ** min(self._unrest - 1, 10)
         until_verified = min(max(recheck, rest), period) if self._unrest else period

@@ -21,15 +21,28 @@ def new_schedule() -> Schedule:
 @pytest.fixture
 def schedule(new_schedule: Schedule) -> Schedule:
     """A schedule that has seen the first sync and its verification, both at START."""
-    new_schedule.note_success(START, verified=False)
-    new_schedule.note_success(START, verified=True)
+    synced(new_schedule, START)
+    synced(new_schedule, START, verified=True)
     return new_schedule
 
 
-def synced(schedule: Schedule, at: float) -> None:
-    """A sync that began and ended at ``at``."""
-    schedule.note_start()
-    schedule.note_success(at, verified=False)
+def synced(
+    schedule: Schedule,
+    at: float,
+    *,
+    took: float = 0.0,
+    verified: bool = False,
+    repaired: bool = False,
+) -> None:
+    """A sync that ended at ``at``."""
+    schedule.note_start(at - took)
+    schedule.note_success(at, verified=verified, repaired=repaired)
+
+
+def failed(schedule: Schedule, at: float, *, took: float = 0.0) -> None:
+    """A sync that failed at ``at``."""
+    schedule.note_start(at - took)
+    schedule.note_failure(at)
 
 
 def test_first_change_is_due_at_once(new_schedule: Schedule) -> None:
@@ -43,7 +56,7 @@ def test_the_first_sync_is_verified_soon(new_schedule: Schedule) -> None:
     """Who programmed the node before may not have ended yet; after a look the period is usual."""
     synced(new_schedule, START + 5)
     soon = new_schedule.due()
-    new_schedule.note_success(START + 6, verified=True)
+    synced(new_schedule, START + 6, verified=True)
 
     assert soon == (START + 6, Reason.PERIOD)
     assert new_schedule.due() == (START + 36, Reason.PERIOD)
@@ -72,11 +85,27 @@ def test_burst_becomes_one_sync(schedule: Schedule) -> None:
 def test_change_during_a_sync_leads_to_another(schedule: Schedule) -> None:
     """What comes after the picture was taken is not lost."""
     schedule.note_change()
-    schedule.note_start()
+    schedule.note_start(START + 5)
     schedule.note_change()
     schedule.note_success(START + 5, verified=False)
 
     assert schedule.due() == (START + 6, Reason.CHANGE)
+
+
+@pytest.mark.parametrize(("took", "rest"), [(0.4, 1.0), (1.5, 1.5), (8.0, 2.0)])
+def test_the_rest_is_as_long_as_the_sync(schedule: Schedule, took: float, rest: float) -> None:
+    """After a sync that took longer than the shortest rest, others have their time, too."""
+    synced(schedule, START + 10, took=took)
+    schedule.note_change()
+
+    assert schedule.due() == (START + 10 + rest, Reason.CHANGE)
+
+
+def test_a_failure_is_tried_again_however_long_it_took(schedule: Schedule) -> None:
+    """What was waited for in vain may be there at the next moment."""
+    failed(schedule, START + 10, took=5.0)
+
+    assert schedule.due() == (START + 11, Reason.RETRY)
 
 
 def test_kernel_is_verified_every_period(schedule: Schedule) -> None:
@@ -90,8 +119,7 @@ def test_kernel_is_verified_every_period(schedule: Schedule) -> None:
 
 def test_verification_starts_the_period_anew(schedule: Schedule) -> None:
     """After a verification the next one is a period away."""
-    schedule.note_start()
-    schedule.note_success(START + 30, verified=True)
+    synced(schedule, START + 30, verified=True)
 
     assert schedule.due() == (START + 60, Reason.PERIOD)
 
@@ -100,8 +128,7 @@ def test_failures_are_retried_with_growing_pauses(schedule: Schedule) -> None:
     """A failing kernel is not hammered, and never given up."""
     pauses = []
     for _ in range(7):
-        schedule.note_start()
-        schedule.note_failure(START)
+        failed(schedule, START)
         due, reason = schedule.due()
         pauses.append(due - START)
         assert reason is Reason.RETRY
@@ -113,8 +140,7 @@ def test_repairs_are_looked_after_soon(schedule: Schedule) -> None:
     """Who changed our rules may do so again: the next look comes soon, then ever later."""
     pauses = []
     for _ in range(7):
-        schedule.note_start()
-        schedule.note_success(START, verified=True, repaired=True)
+        synced(schedule, START, verified=True, repaired=True)
         due, reason = schedule.due()
         pauses.append(due - START)
         assert reason is Reason.PERIOD
@@ -124,16 +150,15 @@ def test_repairs_are_looked_after_soon(schedule: Schedule) -> None:
 
 def test_a_verification_without_findings_ends_the_unrest(schedule: Schedule) -> None:
     """Once nothing had to be repaired, the period is the usual one."""
-    schedule.note_success(START, verified=True, repaired=True)
-    schedule.note_success(START + 1, verified=True)
+    synced(schedule, START, verified=True, repaired=True)
+    synced(schedule, START + 1, verified=True)
 
     assert schedule.due() == (START + 31, Reason.PERIOD)
 
 
 def test_success_ends_the_retries(schedule: Schedule) -> None:
     """After a success only the period counts again."""
-    schedule.note_start()
-    schedule.note_failure(START)
+    failed(schedule, START)
     synced(schedule, START + 1)
 
     assert schedule.due() == (START + 30, Reason.PERIOD)
