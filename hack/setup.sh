@@ -87,7 +87,7 @@ make_environment() {
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "pip==$PIP_VERSION"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --constraint hack/constraints.txt --build-constraint hack/constraints-build.txt \
-    --group dev --editable .
+    --group dev --group bench --editable .
 }
 
 install_system_packages

@@ -3,7 +3,8 @@
 
 Of 20 Services, two have a node port, one is a load balancer with source ranges, one is a load
 balancer with externalTrafficPolicy Local, one has session affinity, and the others have a cluster
-IP only. Each has one TCP port and one slice; of ten endpoints, one is on this node.
+IP only. Each has one port, UDP with one of 20 and else TCP, and one slice; of ten endpoints, one is
+on this node.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from rules.model import (
     TrafficPolicy,
 )
 
-MAX_SERVICES: Final = 20_000
-"""So that each may have a port of its own besides the ephemeral ones."""
+MAX_SERVICES: Final = 30_000
+"""So that all node ports and health-check ports fit below the ephemeral ones."""
 MAX_ENDPOINTS: Final = 100
 
 _CYCLE: Final = 20
@@ -36,19 +37,22 @@ _NODE_PORT: Final = (3, 13)
 _LOAD_BALANCER: Final = 6
 _AFFINITY: Final = 11
 _LOCAL_LOAD_BALANCER: Final = 16
+_UDP: Final = 19
 
-_CLUSTER_IPS: Final = IPv4Address("10.96.0.0")
+# Behind 10.96.0.1, which is the API server's own in a real cluster.
+_CLUSTER_IPS: Final = IPv4Address("10.96.1.0")
 _PODS: Final = IPv4Address("10.128.0.0")
-_CLUSTER_CIDR: Final = "10.128.0.0/9"
+CLUSTER_CIDR: Final = "10.128.0.0/9"
 _INGRESS_IPS: Final = IPv4Address("198.18.0.0")
 _SOURCE_RANGES: Final = ("192.0.2.0/24", "203.0.113.0/24")
 _NODE_ADDRESS: Final = "192.0.2.11"
 _FIRST_NODE_PORT: Final = 20_000
-_FIRST_HEALTH_CHECK_PORT: Final = 40_000
+_SERVICES_A_NODE_PORT: Final = 5
+_FIRST_HEALTH_CHECK_PORT: Final = 30_000
 _NAMESPACES: Final = 50
 _NODES: Final = 10
 _AFFINITY_SECONDS: Final = 10_800
-_TARGET_PORT: Final = 8080
+TARGET_PORT: Final = 8080
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,9 @@ class Shape:
     endpoints: int
     """Of each Service."""
 
+    def __str__(self) -> str:
+        return f"{self.services} x {self.endpoints}"
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -68,11 +75,14 @@ class Cluster:
     slices: tuple[EndpointSlice, ...]
     node: Node
 
+    is_large: bool = False
+    """Whether its rules are those of a large cluster, whatever its size."""
+
     @property
     def context(self) -> FamilyContext:
         """What the rules of IPv4 depend on, besides the objects."""
-        options = ProxyOptions(cluster_cidrs=(_CLUSTER_CIDR,))
-        return family_context(options, self.node, Family.IPV4)
+        options = ProxyOptions(cluster_cidrs=(CLUSTER_CIDR,))
+        return family_context(options, self.node, Family.IPV4, is_large=self.is_large)
 
     def states(self) -> dict[ObjectKey, ServiceState]:
         """Each Service with its slice."""
@@ -82,11 +92,13 @@ class Cluster:
         }
 
     def plain_positions(self) -> tuple[int, ...]:
-        """Where the Services with nothing but a cluster IP stand."""
+        """Where the Services with nothing but a cluster IP and TCP stand."""
         return tuple(
             position
             for position, service in enumerate(self.services)
-            if service.type is ServiceType.CLUSTER_IP and service.affinity_seconds is None
+            if service.type is ServiceType.CLUSTER_IP
+            and service.affinity_seconds is None
+            and service.ports[0].protocol == "tcp"
         )
 
 
@@ -110,11 +122,12 @@ def _service(number: int) -> Service:
     key = ObjectKey(f"team-{number % _NAMESPACES:02}", f"service-{number:05}")
     kind = number % _CYCLE
     has_node_port = kind in (*_NODE_PORT, _LOAD_BALANCER, _LOCAL_LOAD_BALANCER)
-    node_port = _FIRST_NODE_PORT + number if has_node_port else 0
+    # Four of 20 have one: the 4th, 7th, 14th and 17th, one of each five.
+    node_port = _FIRST_NODE_PORT + number // _SERVICES_A_NODE_PORT if has_node_port else 0
     plain = Service(
         key,
         ServiceType.CLUSTER_IP,
-        (ServicePort("", "tcp", 80, node_port),),
+        (ServicePort("", "udp" if kind == _UDP else "tcp", 80, node_port),),
         (str(_CLUSTER_IPS + 1 + number),),
     )
     ingress_ips = (str(_INGRESS_IPS + 1 + number),)
@@ -133,7 +146,7 @@ def _service(number: int) -> Service:
             type=ServiceType.LOAD_BALANCER,
             ingress_ips=ingress_ips,
             external_traffic_policy=TrafficPolicy.LOCAL,
-            health_check_node_port=_FIRST_HEALTH_CHECK_PORT + number,
+            health_check_node_port=_FIRST_HEALTH_CHECK_PORT + number // _CYCLE,
         )
     if kind == _AFFINITY:
         return replace(plain, affinity_seconds=_AFFINITY_SECONDS)
@@ -146,7 +159,7 @@ def _slice(service: ObjectKey, number: int, size: int) -> EndpointSlice:
         ObjectKey(service.namespace, f"{service.name}-1"),
         service,
         Family.IPV4,
-        (SlicePort("", _TARGET_PORT),),
+        (SlicePort("", TARGET_PORT),),
         tuple(
             SliceEndpoint(str(first + index), _node_name(number + index)) for index in range(size)
         ),

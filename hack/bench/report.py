@@ -60,7 +60,7 @@ def _section(result: SizeResult) -> Iterable[str]:
         f"{result.rules:,} rules, {result.entries:,} table entries"
     )
     yield ""
-    yield from _table(_COLUMNS, [_cells(row) for row in result.rows])
+    yield from table(_COLUMNS, [_cells(row) for row in result.rows])
     yield ""
     yield (
         f"Syncs with nothing to do: {result.idle_reads} table reads, {result.idle_commits} commits."
@@ -98,10 +98,11 @@ def _ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
     """Aligned, so that the source reads as well as what is made of it."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for line in (header, ["-" * width for width in widths], *rows):
+    body = tuple(rows)
+    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+    for line in (header, ["-" * width for width in widths], *body):
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         yield f"| {' | '.join(cells)} |"
 

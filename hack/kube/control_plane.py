@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen
 from threading import get_ident
@@ -49,12 +50,18 @@ _SERVICE_NETWORKS: Final = "10.96.0.0/12,fd00:10:96::/112"
 class ControlPlane:
     """The cluster's store and API server. Who a client is, its kubeconfig says."""
 
-    def __init__(self, host: Host, address: str, programs: Path, folder: Path) -> None:
-        """Listen on ``address`` of ``host``; keep data, certificate and logs in ``folder``."""
+    def __init__(
+        self, host: Host, address: str, programs: Path, folder: Path, flags: Sequence[str] = ()
+    ) -> None:
+        """Listen on ``address`` of ``host``; keep data, certificate and logs in ``folder``.
+
+        The API server is started with ``flags`` besides its usual ones.
+        """
         self._host = host
         self._address = address
         self._programs = programs
         self._folder = folder
+        self._flags = flags
         self._apiserver: Popen[bytes] | None = None
         self._controllers: Popen[bytes] | None = None
 
@@ -192,6 +199,7 @@ class ControlPlane:
             "--disable-admission-plugins=ServiceAccount",
             # Its own Service would lose and regain its endpoint with each restart.
             "--endpoint-reconciler-type=none",
+            *self._flags,
         ]
 
 
