@@ -109,10 +109,22 @@ class _Tree:
         entries += come
         entries.sort()
         self._touched = sorted(entry.place for entry in (*gone, *come))
-        top = self._branch("", 0, len(entries))
+        top = self._top()
         self.top = top.rules
         self._branches = {branch.chain: branch for branch in _below(top)}
         self.chains = {chain: branch.rules for chain, branch in self._branches.items()}
+
+    def _top(self) -> _Branch:
+        """What stands in the chain that the tree is for: a single jump, if one asks for all places.
+
+        Most connections are to no Service. They should not be asked for each part of a network that
+        they have nothing to do with.
+        """
+        count = len(self._entries)
+        if count <= _FEW or not self._alike(0, count):
+            return self._branch("", 0, count)
+        jump, branch = self._region(0, count)
+        return _Branch("", (jump,), (branch,))
 
     def _branch(self, chain: str, start: int, end: int) -> _Branch:
         """The chain that decides between the entries from ``start`` to before ``end``."""

@@ -41,7 +41,7 @@ def _node_port_jumps_first(rules: Rules) -> Rules:
 
 
 def _first_branch_only(rules: Rules) -> Rules:
-    branches = [rule for rule in rules if str(rule.target).startswith(names.NAT_DISPATCH_PREFIX)]
+    branches = [rule for rule in rules if str(rule.target).startswith(names.DISPATCH_PREFIXES)]
     return tuple(rule for rule in rules if rule not in branches[1:])
 
 
@@ -158,8 +158,15 @@ ENTERING: Final = (
     Mutant(
         "tree-with-one-branch",
         "In a large cluster only the first branch of the dispatch tree is there.",
-        in_chains(_NAT, names.SERVICES, _first_branch_only),
+        in_chains(_NAT, names.NAT_DISPATCH_PREFIX, _first_branch_only),
         ("large-cluster",),
         "client to .*got TimedOut",
+    ),
+    Mutant(
+        "node-port-tree-with-one-branch",
+        "In a large cluster only the first range of node ports is there.",
+        in_chains(_NAT, names.NODE_PORT_DISPATCH_PREFIX, _first_branch_only),
+        ("large-cluster",),
+        "client to .*got Refused",
     ),
 )

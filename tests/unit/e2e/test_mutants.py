@@ -21,7 +21,7 @@ from rules.health_checks import health_check_services
 from rules.ir import BUILT_IN_CHAINS, Family, Tables, is_jump
 from rules.model import ObjectKey, ServiceState
 from tests.address_plan import IPV4, IPV6, THIS_NODE
-from tests.builders import WEB, context, endpoint_slice, node, remote, service, state
+from tests.builders import WEB, context, endpoint_slice, node, remote, service, service_port, state
 from tests.e2e.loading import load_folder
 from tests.e2e.mutants.catalogue import BY_NAME, MUTANTS
 from tests.e2e.mutants.mutant import Mutant
@@ -53,6 +53,7 @@ def _pictures() -> Iterator[Picture]:
             remote(IPV4.other_remote_pod),
             key=key,
             cluster_ips=(f"10.96.{number}.1",),
+            ports=(service_port(node_port=30000 + 50 * number),),
         )
         for number, key in enumerate(keys)
     }
