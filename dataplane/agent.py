@@ -114,14 +114,16 @@ class Agent:
         self._schedule.note_start(monotonic())
         for times in self._unfollowed.values():
             times.extend(picture.changed_at)
-        reports = [self._sync_family(family, picture, reason) for family in self._syncs]
-        if None in reports:
+        reports = {family: self._sync_family(family, picture, reason) for family in self._syncs}
+        if reports.get(Family.IPV4) is not None:
+            self._route_localnet()
+        if None in reports.values():
             self._schedule.note_failure(monotonic())
             return
         self._schedule.note_success(
             monotonic(),
             verified=reason is Reason.PERIOD,
-            repaired=any(report is not None and report.has_repairs for report in reports),
+            repaired=any(report is not None and report.has_repairs for report in reports.values()),
         )
 
     def _sync_family(self, family: Family, picture: Picture, reason: Reason) -> FamilyReport | None:
@@ -160,8 +162,10 @@ class Agent:
         self._followed[family] = picture.services
         for observer in self._observers:
             observer.succeeded(outcome)
-        if family is Family.IPV4 and not self._is_localnet_routed:
-            # Only now that the rule stands which makes it safe.
+        return report
+
+    def _route_localnet(self) -> None:
+        """Let localhost's node ports work, once the rule stands which makes that safe."""
+        if not self._is_localnet_routed:
             self._is_localnet_routed = True
             enable_route_localnet(self._settings.proc_sys)
-        return report
