@@ -91,6 +91,7 @@ make_environment() {
 }
 
 install_system_packages
+hack/monitoring/promtool.sh >/dev/null || log "without promtool the tests of the alerts fail"
 make_environment
 .venv/bin/dataplane --help >/dev/null || fail "the dataplane command was installed but does not run"
 log "done: .venv/bin/dataplane"

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -17,8 +17,9 @@ from dataplane.kernel.counters import counted_rules
 from dataplane.reports.family_names import FAMILY_NAMES
 from dataplane.reports.observation import SyncObserver, SyncOutcome
 from dataplane.traffic.totals import ServiceTotals
+from rules.context import FamilyContext
 from rules.ir import Family
-from rules.model import ObjectKey
+from rules.model import ObjectKey, ServiceState
 from rules.traffic.accounts import Purpose, service_ports
 from rules.traffic.tally import CountedRule
 
@@ -31,6 +32,13 @@ _DROPS: Final = {
     Purpose.OUTSIDE_SOURCE_RANGES: "source_ranges",
     Purpose.NO_LOCAL_ENDPOINTS: "no_local_endpoints",
 }
+
+
+class _Served(NamedTuple):
+    """Services that have rules, and what else these depend on."""
+
+    services: Mapping[ObjectKey, ServiceState]
+    context: FamilyContext
 
 
 def _read(family: Family) -> Iterable[CountedRule]:
@@ -54,19 +62,24 @@ class ServiceMetrics(SyncObserver, Collector):
         self._monotonic = monotonic
         self._lock = Lock()
         self._totals = ServiceTotals(limit)
-        self._latest: dict[Family, SyncOutcome] = {}
-        self._followed: dict[Family, SyncOutcome] = {}
+        self._latest: dict[Family, _Served] = {}
+        self._followed: dict[Family, _Served] = {}
         self._read_at: dict[Family, float] = {}
 
     def succeeded(self, outcome: SyncOutcome) -> None:
         """See :class:`SyncObserver`."""
-        is_first = outcome.family not in self._latest
+        self.follow(outcome.picture.services, outcome.context)
+
+    def follow(self, services: Mapping[ObjectKey, ServiceState], context: FamilyContext) -> None:
+        """The rules of one family serve these Services now."""
+        family = context.family
+        is_first = family not in self._latest
         # Without the lock: a sync need not wait for a reading.
-        self._latest[outcome.family] = outcome
+        self._latest[family] = _Served(services, context)
         if is_first:
             with self._lock:
                 # What is counted from now on is counted by this agent.
-                self._take_reading(outcome.family)
+                self._take_reading(family)
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client's Collector."""
@@ -108,16 +121,11 @@ class ServiceMetrics(SyncObserver, Collector):
             _log.warning("metrics of Services are those of the last reading: %s", error)
             return
         self._read_at[family] = now
-        outcome, followed = self._latest[family], self._followed.get(family)
-        if followed is None or not _are_same_services(followed, outcome):
-            services = outcome.picture.services.values()
-            self._totals.follow(family, service_ports(services, outcome.context))
-        self._followed[family] = outcome
+        served = self._latest[family]
+        if served != self._followed.get(family):
+            self._totals.follow(family, service_ports(served.services.values(), served.context))
+        self._followed[family] = served
         self._totals.add(family, rules)
-
-
-def _are_same_services(one: SyncOutcome, other: SyncOutcome) -> bool:
-    return one.context == other.context and one.picture.services == other.picture.services
 
 
 def _labels(family: Family, key: ObjectKey) -> tuple[str, str, str]:
