@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 
 from rules.ir import Dnat, Reject, Rule, TableName, Tables, Target
 from rules.traffic.accounts import is_counted
@@ -35,3 +36,8 @@ def _target_name(target: Target) -> str:
             return "REJECT"
         case _:
             return ""
+
+
+def many_addresses(first: str, count: int) -> list[str]:
+    """``count`` addresses from ``first`` on."""
+    return [str(ip_address(first) + number) for number in range(count)]

@@ -15,6 +15,7 @@ from lab.plan import CLIENT, OTHER_CLIENT
 from rules.model import ObjectKey, ServiceState, ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, ServiceFields, local, remote, service_port, state
+from tests.counting import many_addresses
 from tests.kernel.counting import counted
 from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import (
@@ -34,6 +35,7 @@ pytestmark = [in_both_layouts, pytest.mark.usefixtures("owner_of_virtual_address
 _SOME: Final = 12
 _FEW: Final = 3
 _MANY: Final = 20
+_VERY_MANY: Final = 100
 
 
 def _load_balancer(
@@ -161,6 +163,28 @@ def test_a_rule_that_moves_in_a_tree_loses_no_count(
         node.program(plan, *states)
 
         assert counted(node, plan, *states).connections == _FEW
+
+
+def test_endpoints_that_come_into_groups_lose_no_count(node: KernelNode, plan: AddressPlan) -> None:
+    """Very many endpoints stand in chains for groups of them, and in one chain again if fewer."""
+    addresses = many_addresses(plan.remote_pod, _VERY_MANY)
+    few, many = (state(plan, *map(remote, some)) for some in (addresses[:_SOME], addresses))
+    node.program(plan, few)
+    numbers = iter(range(1, _SOME + 1))
+    counted_now = [
+        f"[{next(numbers)}:60]{line.partition(']')[2]}" if "--to-destination" in line else line
+        for line in node.save(plan, counters=True)
+    ]
+    node.restore(plan, "\n".join([*counted_now, ""]))
+    before = counted(node, plan, few).by_endpoint
+    assert sorted(before.values()) == list(range(1, _SOME + 1))
+
+    node.program(plan, many, verify=True)
+    node.program(plan, many)
+    assert {text: counted(node, plan, many).by_endpoint[text] for text in before} == before
+
+    node.program(plan, few)
+    assert counted(node, plan, few).by_endpoint == before
 
 
 def test_an_agent_that_starts_again_loses_no_count(

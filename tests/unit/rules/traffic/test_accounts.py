@@ -16,7 +16,10 @@ from rules.traffic.accounts import Account, Accounts, Purpose, service_ports, tr
 from rules.traffic.tally import tally, totals
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, ServiceFields, context, local, remote, service_port, state
-from tests.counting import counted_rules
+from tests.counting import counted_rules, many_addresses
+
+_VERY_MANY = 100
+"""Endpoints, so many that the layout of large clusters has groups of them."""
 
 both_layouts = pytest.mark.parametrize("is_large", [False, True], ids=["classic", "large"])
 
@@ -80,6 +83,16 @@ def test_source_ranges_count_what_they_drop(plan: AddressPlan, *, is_large: bool
     assert Purpose.OUTSIDE_SOURCE_RANGES not in counters
     # The external IP, the ingress IP and the node port in filter, and the end of nat's KUBE-FW.
     assert counters[Purpose.NO_LOCAL_ENDPOINTS] == 4
+
+
+def test_endpoints_in_groups_are_counted(plan: AddressPlan) -> None:
+    """In a large cluster a service port of very many endpoints chooses among groups of them."""
+    one = state(plan, *map(remote, many_addresses(plan.remote_pod, _VERY_MANY)))
+
+    assert _counters(plan, one, is_large=True) == {
+        Purpose.SERVED: 1,
+        Purpose.TRANSLATED: _VERY_MANY,
+    }
 
 
 def test_rules_of_nobody_count_for_nobody(plan: AddressPlan) -> None:
