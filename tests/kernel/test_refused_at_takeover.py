@@ -15,12 +15,12 @@ from typing import Final
 import pytest
 
 from dataplane.kernel.libiptc import AnyTable, TableHandle
-from lab import Answered, NodeLab
+from lab import Answered, NodeLab, Target
 from rules import names
 from rules.ir import TableName
 from rules.model import ObjectKey, ServiceState
 from tests.address_plan import AddressPlan
-from tests.builders import local, state
+from tests.builders import local, service_port, state
 from tests.kernel.node import KernelNode, in_both_layouts
 from tests.kernel.traffic import at_once, tcp
 
@@ -34,6 +34,10 @@ def _vip(plan: AddressPlan, number: int) -> str:
     return str(ip_address(plan.other_cluster_ip) + 1 + number * 7)
 
 
+def _node_port(number: int) -> int:
+    return 30000 + number * 7
+
+
 def _service(
     plan: AddressPlan, number: int, *pods: str, affinity_seconds: int | None = None
 ) -> ServiceState:
@@ -42,6 +46,7 @@ def _service(
         *map(local, pods),
         key=ObjectKey("default", f"service-{number}"),
         cluster_ips=(_vip(plan, number),),
+        ports=(service_port(node_port=_node_port(number)),),
         affinity_seconds=affinity_seconds,
     )
 
@@ -86,16 +91,22 @@ def _after_each_commit(check: Callable[[], None]) -> Iterator[list[AnyTable]]:
 def test_no_service_stops_while_a_culprit_is_looked_for(
     node: KernelNode, machines: NodeLab, plan: AddressPlan
 ) -> None:
-    """Of fifty services one is refused; all of them, that one too, are answered all the time."""
+    """Of fifty services one is refused; all of them, that one too, are answered all the time.
+
+    Some are asked for by their node ports, too.
+    """
     node.program(plan, *_left(plan))
     node.restart_agent()
-    silent: list[int] = []
+    silent: list[Target] = []
+    targets = [tcp(_vip(plan, number)) for number in _NUMBERS]
+    some = (_NUMBERS[0], _CULPRIT, _NUMBERS[-1])
+    targets += [tcp(plan.node_ip, _node_port(number)) for number in some]
 
     def ask_all() -> None:
         silent.extend(
-            number
-            for number in _NUMBERS
-            if not isinstance(at_once(machines.client, tcp(_vip(plan, number))), Answered)
+            target
+            for target in targets
+            if not isinstance(at_once(machines.client, target), Answered)
         )
 
     with _after_each_commit(ask_all) as commits:
@@ -189,7 +200,8 @@ def test_what_serves_in_an_older_layout_stays_until_all_is_admitted(
 
 
 def _sorted(node: KernelNode, plan: AddressPlan) -> dict[tuple[str, str], list[str]]:
-    """All chains; the rules of KUBE-SERVICES sorted, since that is no matter between services."""
+    """All chains; rules that lead to services sorted, since that is no matter between services."""
     contents = node.contents(plan)
-    contents["nat", names.SERVICES].sort()
+    for chain in (names.SERVICES, names.NODE_PORTS):
+        contents["nat", chain].sort()
     return contents
