@@ -47,7 +47,8 @@ class KernelNode:
         With ``is_large`` it builds the rules of a large cluster, however small this one is.
         """
         self.host = host
-        self._is_large = is_large
+        self.is_large = is_large
+        """Whether it builds them now."""
         self._syncs: dict[Family, FamilySync] = {}
 
     def program(
@@ -61,7 +62,7 @@ class KernelNode:
     ) -> FamilyReport:
         """Sync one family, with the memory of earlier calls."""
         on_node = context(
-            plan, node_port_addresses=node_port_addresses, is_large=self._is_large, **options
+            plan, node_port_addresses=node_port_addresses, is_large=self.is_large, **options
         )
         if plan.family not in self._syncs:
             self._syncs[plan.family] = FamilySync(
@@ -77,7 +78,7 @@ class KernelNode:
 
     def change_layout(self) -> None:
         """From now on build the rules of a large cluster, or no longer."""
-        self._is_large = not self._is_large
+        self.is_large = not self.is_large
 
     def clean_up(self, plan: AddressPlan, *, lock_timeout_seconds: float = 5.0) -> None:
         """Remove the agent's rules of one family, as ``dataplane cleanup`` does."""

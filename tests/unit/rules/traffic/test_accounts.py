@@ -18,7 +18,7 @@ from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, ServiceFields, context, local, remote, service_port, state
 from tests.counting import counted_rules, many_addresses
 
-_VERY_MANY = 100
+_VERY_MANY = 200
 """Endpoints, so many that the layout of large clusters has groups of them."""
 
 both_layouts = pytest.mark.parametrize("is_large", [False, True], ids=["classic", "large"])
