@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -124,16 +125,20 @@ def test_a_packet_meets_the_rules_of_its_destination(family: Family, data: st.Da
         assert len(seen) <= _MOST_RULES_MET[family] + len(expected)
 
 
-def test_many_ports_of_one_vip_are_told_apart_by_ranges() -> None:
-    """A VIP that many Services share is no long list, either."""
+@pytest.mark.parametrize("vip", ["198.51.100.1", ""], ids=["of a VIP", "of the node"])
+def test_many_ports_are_told_apart_by_ranges(vip: str) -> None:
+    """Thirty thousand node ports are no long list, nor are those of a VIP that Services share."""
     owner = ObjectKey("default", "a")
-    rules = tuple(_rule("198.51.100.1", "tcp", port, owner) for port in range(1, 5000))
-    chains = _chains({owner: rules}, Family.IPV4)
-    seen: list[Rule] = []
+    ports = range(30_000, 60_000)
+    rules = {port: _rule(vip, "tcp", port, owner) for port in ports}
+    chains = _chains({owner: tuple(rules.values())}, Family.IPV4)
+    around_bounds = [bound + step for bound in (32768, 36864, 40960, 45056) for step in (-1, 0)]
 
-    target = _Target("198.51.100.1", "tcp", 4999)
-    assert list(_met(chains, _TOP, target, seen)) == [rules[-1]]
-    assert len(seen) <= 4 * 16
+    for port in (*around_bounds, ports[0], ports[-1], ports[0] - 1, ports[-1] + 1):
+        seen: list[Rule] = []
+        expected = [rules[port]] if port in ports else []
+        assert list(_met(chains, _TOP, _Target("198.51.100.1", "tcp", port), seen)) == expected
+        assert len(seen) <= 4 * 16
 
 
 @given(st.sampled_from(Family), st.data())
