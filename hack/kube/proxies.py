@@ -58,7 +58,7 @@ class Proxies:
         """Start kube-proxy in iptables mode, with the legacy tools that the agent shares."""
         program = str(self._programs / "kube-proxy")
         argv = [program, "--proxy-mode=iptables", *self._settings(KUBE_PROXY), *flags]
-        path = f"PATH={self._legacy_tools()}:{self._node.environment['PATH']}"
+        path = f"PATH={legacy_tools(self._folder)}:{self._node.environment['PATH']}"
         return self._node.popen(["env", path, *argv], log=self.kube_proxy_log)
 
     def _settings(self, user: str) -> tuple[str, ...]:
@@ -71,14 +71,15 @@ class Proxies:
             "--conntrack-max-per-core=0",
         )
 
-    def _legacy_tools(self) -> Path:
-        """A folder in which ``iptables`` means the legacy one, whatever it is on this machine."""
-        folder = self._folder / "legacy"
-        folder.mkdir(exist_ok=True)
-        for name in (*_IPTABLES, *(f"ip6{tool.removeprefix('ip')}" for tool in _IPTABLES)):
-            family, _, rest = name.partition("-")
-            legacy = shutil.which("-".join(part for part in (family, "legacy", rest) if part))
-            link = folder / name
-            if legacy is not None and not link.exists():
-                link.symlink_to(legacy)
-        return folder
+
+def legacy_tools(folder: Path) -> Path:
+    """Make a folder in which ``iptables`` means the legacy one, whatever it is on this machine."""
+    links = folder / "legacy"
+    links.mkdir(exist_ok=True)
+    for name in (*_IPTABLES, *(f"ip6{tool.removeprefix('ip')}" for tool in _IPTABLES)):
+        family, _, rest = name.partition("-")
+        legacy = shutil.which("-".join(part for part in (family, "legacy", rest) if part))
+        link = links / name
+        if legacy is not None and not link.exists():
+            link.symlink_to(legacy)
+    return links

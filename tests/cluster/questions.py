@@ -19,8 +19,11 @@ _PAUSE_SECONDS: Final = 0.005
 class Questioner:
     """Asks one service in a thread of its own, each time through a new connection."""
 
-    def __init__(self, target: Target, ask: Callable[[], Outcome]) -> None:
-        """Ask ``target`` by calling ``ask``."""
+    def __init__(
+        self, target: Target, ask: Callable[[], Outcome], pause_seconds: float = _PAUSE_SECONDS
+    ) -> None:
+        """Ask ``target`` by calling ``ask``, with a pause after each question."""
+        self._pause_seconds = pause_seconds
         self._ask_once = ask
         self.target = target
         self._stopped = Event()
@@ -47,14 +50,18 @@ class Questioner:
         self._thread.join()
 
     def _ask(self) -> None:
-        while not self._stopped.wait(_PAUSE_SECONDS):
+        while not self._stopped.wait(self._pause_seconds):
             self.outcomes.append(self._ask_once())
 
 
 @contextmanager
-def questions(host: Host, targets: Sequence[Target]) -> Iterator[list[Questioner]]:
+def questions(
+    host: Host, targets: Sequence[Target], pause_seconds: float = _PAUSE_SECONDS
+) -> Iterator[list[Questioner]]:
     """Ask all ``targets`` at once: before the block, all through it and after it."""
-    questioners = [Questioner(target, partial(probe, host, target)) for target in targets]
+    questioners = [
+        Questioner(target, partial(probe, host, target), pause_seconds) for target in targets
+    ]
     for one in questioners:
         one.start()
     try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +70,23 @@ class Cluster:
 
 
 @contextmanager
+def bare_cluster(programs: Path, program: Program) -> Iterator[Cluster]:
+    """Build the machines, start the control plane and register the Nodes, which nobody serves."""
+    with Lab() as lab:
+        machines = Machines(lab)
+        control_plane = ControlPlane(machines.control, CONTROL_ADDRESS, programs, lab.folder)
+        control_plane.start()
+        control_plane.start_controllers()
+        access = control_plane.kubeconfig(ADMINISTRATOR)
+        api = Api(machines.control, access, lab.folder / "discovered.json")
+        cluster = Cluster(machines, control_plane, api, {}, program)
+        cluster.register_nodes()
+        yield cluster
+        # It would wait for its store, which ends at the same moment.
+        control_plane.kill_apiserver()
+
+
+@contextmanager
 def running_cluster(
     programs: Path,
     program: Program,
@@ -80,22 +97,12 @@ def running_cluster(
 
     ``agent`` is the command of our program. ``program`` serves the nodes, with ``flags``.
     """
-    with Lab() as lab:
-        machines = Machines(lab)
-        control_plane = ControlPlane(machines.control, CONTROL_ADDRESS, programs, lab.folder)
-        control_plane.start()
-        control_plane.start_controllers()
-        control_plane.kubectl("apply", "--server-side", f"--filename={_RIGHTS}")
-        access = control_plane.kubeconfig(ADMINISTRATOR)
-        api = Api(machines.control, access, lab.folder / "discovered.json")
-        proxies = node_proxies(machines, control_plane, programs, program, agent, flags)
-        cluster = Cluster(machines, control_plane, api, proxies, program)
-        cluster.register_nodes()
+    with bare_cluster(programs, program) as bare:
+        bare.control_plane.kubectl("apply", "--server-side", f"--filename={_RIGHTS}")
+        proxies = node_proxies(bare.machines, bare.control_plane, programs, program, agent, flags)
         for proxy in proxies.values():
             proxy.start()
-        yield cluster
-        # It would wait for its store, which ends at the same moment.
-        control_plane.kill_apiserver()
+        yield replace(bare, proxies=proxies)
 
 
 def node_proxies(
@@ -134,6 +141,7 @@ def _node(plan: NodePlan) -> Manifest:
             "name": plan.name,
             "labels": {
                 "kubernetes.io/hostname": plan.name,
+                "kubernetes.io/os": "linux",
                 "topology.kubernetes.io/zone": plan.zone,
             },
         },
