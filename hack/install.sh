@@ -139,7 +139,8 @@ bring_back() {
   cat >&2 <<END
 In the cluster $context, for $(count "$nodes") nodes, one after the other:
   - kube-proxy's pod takes the place of the agent's and has to become ready
-If no node is left with the agent then, its DaemonSet, rights and labels are removed.
+If no node is left with the agent then, its DaemonSet, rights and labels are removed, and
+kube-proxy's pods restart once more; rules stay in place.
 END
   confirm "Go back to kube-proxy?"
   for node in $nodes; do

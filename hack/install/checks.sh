@@ -25,10 +25,13 @@ check_cluster() {
 
 # check_rights "VERB RESOURCE [--namespace NAMESPACE]"...: name all that are missing.
 check_rights() {
-  local right missing=()
+  local right scope missing=()
   for right in "$@"; do
+    scope=()
+    # Of what is in no namespace, kubectl would warn that it is in none.
+    [[ $right == *--namespace* ]] || scope=(--all-namespaces)
     # shellcheck disable=SC2086 # several words
-    kube auth can-i $right --quiet || missing+=("$right")
+    kube auth can-i $right "${scope[@]}" --quiet || missing+=("$right")
   done
   [ ${#missing[@]} -eq 0 ] ||
     fail "you may not $(printf '%s, ' "${missing[@]}" | sed 's/, $//')" \

@@ -101,6 +101,9 @@ remove_agent() {
   wait_until is_agent_nowhere || fail "there are still pods of $AGENT; see: kubectl get pods"
   if is_kube_proxy_kept; then
     select_nodes null
+    # All nodes have kube-proxy already, the old pods or the new ones.
+    change rollout status daemonset "$KUBE_PROXY" "${IN_NAMESPACE[@]}" --timeout "${timeout}s" ||
+      log "kube-proxy's pods have not all restarted yet; see: kubectl describe daemonset $KUBE_PROXY"
   fi
   nodes=$(nodes_labelled "$LABEL")
   if [ -n "$nodes" ]; then

@@ -195,6 +195,8 @@ class ControlPlane:
             f"--service-cluster-ip-range={_SERVICE_NETWORKS}",
             f"--token-auth-file={self._folder / 'tokens.csv'}",
             "--authorization-mode=RBAC",
+            # As in every cluster that kubeadm makes: kube-proxy's pods are.
+            "--allow-privileged",
             # There is no controller manager that would make service accounts.
             "--disable-admission-plugins=ServiceAccount",
             # Its own Service would lose and regain its endpoint with each restart.

@@ -10,4 +10,6 @@ Read ``README.md`` for how to write one. Then, in this order:
 - :mod:`tests.e2e.cluster`: the cluster that all scenarios of a run share; :mod:`tests.e2e.kind` is
   the same on kind.
 - :mod:`tests.e2e.document`, :mod:`tests.e2e.metallb`: the user's document on the same cluster.
+- :mod:`tests.e2e.kubelets`: who starts pods where they are real; :mod:`tests.e2e.install` is
+  ``hack/install.sh`` with them.
 """
