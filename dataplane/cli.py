@@ -311,6 +311,7 @@ def _prepare(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
 
 def _compare(flags: Flags, output: str, family: str) -> bool:
     """Print how the kernel's rules differ from the desired ones; returns whether they do not."""
+    from dataplane.affinity import with_affinity_of_kernel
     from dataplane.diff import differences
     from dataplane.picture import take_picture
     from dataplane.sysctls import is_tcp_be_liberal
@@ -319,6 +320,7 @@ def _compare(flags: Flags, output: str, family: str) -> bool:
     settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal(PROC_SYS))
     # First of all: without privileges there is no need to ask a cluster.
     families = _usable(family, "compare")
+    settings = with_affinity_of_kernel(settings, families)
     found = differences(settings, take_picture(settings.source), families)
     if output == "json":
         click.echo(json.dumps(json_differences(found), indent=2))

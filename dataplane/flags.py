@@ -21,7 +21,8 @@ from dataplane.config.file import read_usable_configuration
 from dataplane.config.remarks import remarks_on
 from dataplane.config.settings import settings_of
 from dataplane.config.types import KubeProxyConfiguration
-from dataplane.settings import Settings
+from dataplane.settings import AffinityChoice, Settings
+from rules.affinity import AffinityBackend
 from rules.cluster_size import LargeClusterMode
 
 Command = Callable[..., Any]
@@ -64,6 +65,14 @@ _OWN_FLAGS: Final[tuple[Decorator, ...]] = (
         " of other nodes; auto does so from 1,001 endpoints on.",
     ),
     click.option(
+        "--affinity-backend",
+        type=click.Choice([choice.value for choice in AffinityChoice]),
+        default=AffinityChoice.AUTO.value,
+        show_default=True,
+        help="Where sessionAffinity remembers clients: in sets of ipset or in lists of -m recent;"
+        " auto takes sets where the kernel has them, and lists in a dry run.",
+    ),
+    click.option(
         "--metrics-per-service",
         type=click.IntRange(min=0),
         default=0,
@@ -84,6 +93,7 @@ class Flags:
     master: str = ""
     strict_source_ranges: bool = False
     large_cluster_mode: LargeClusterMode = LargeClusterMode.AUTO
+    affinity: AffinityChoice = AffinityChoice.AUTO
     metrics_per_service: int = 0
     fields: Mapping[str, object]
     """Values in document form by the path of their field, such as ``iptables.syncPeriod``."""
@@ -124,7 +134,13 @@ def decode_settings(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
             settings.options,
             strict_source_ranges=flags.strict_source_ranges,
             large_cluster_mode=flags.large_cluster_mode,
+            affinity_backend=(
+                AffinityBackend.IPSET
+                if flags.affinity is AffinityChoice.IPSET
+                else AffinityBackend.RECENT
+            ),
         ),
+        affinity=flags.affinity,
         servers=replace(settings.servers, metrics_per_service=flags.metrics_per_service),
         configuration_file=flags.config_file,
         remarks=tuple(remarks),
@@ -171,6 +187,7 @@ def _take_flags(values: dict[str, Any]) -> Flags:
         master=values.pop("master"),
         strict_source_ranges=values.pop("strict_source_ranges"),
         large_cluster_mode=LargeClusterMode(values.pop("large_cluster_mode")),
+        affinity=AffinityChoice(values.pop("affinity_backend")),
         metrics_per_service=values.pop("metrics_per_service"),
         fields=dict(_take_fields(values)),
     )

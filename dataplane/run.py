@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from dataplane.affinity import with_affinity_of_kernel
 from dataplane.agent import Agent
 from dataplane.config.addresses import ListenAddress
 from dataplane.config.document import configz
@@ -66,6 +67,7 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
     # If it ever hangs, this tells where, and it goes on.
     faulthandler.register(signal.SIGUSR1)
     with instance_lock(lock_file), ExitStack() as running:
+        settings = with_affinity_of_kernel(settings, families)
         _prepare_node(settings)
         _Composition(settings, families, running).run()
     _log.info("stopped; the rules stay in place")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,15 @@ PRIMARY: Final = "primary"
 """In place of networks for node ports: the node's first address of each family."""
 PROC_SYS: Final = Path("/proc/sys")
 """Where a kernel's settings are, unless told otherwise."""
+
+
+class AffinityChoice(Enum):
+    """Where session affinity is to remember clients."""
+
+    AUTO = "auto"
+    """In sets, where the kernel has them."""
+    IPSET = "ipset"
+    RECENT = "recent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,9 @@ class Settings:
 
     source: SourceSettings
     options: ProxyOptions = field(default_factory=ProxyOptions)
+    affinity: AffinityChoice = AffinityChoice.AUTO
+    """What of it can be is asked of the kernel; until then the options have what it means where
+    there is none."""
     node_address: str = ""
     """In place of the Node's first address of the same family; empty for none."""
     node_port_addresses: tuple[str, ...] = ()

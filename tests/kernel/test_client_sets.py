@@ -345,10 +345,8 @@ def test_what_a_kernel_lacks_is_told(lone_node: KernelNode, plan: AddressPlan) -
     assert set_names(lone_node.host) == []
 
 
-def test_a_set_has_a_rule_before_it_and_none_after(
-    lone_node: KernelNode, plan: AddressPlan
-) -> None:
-    """Each set is named by two rules, or by three if both policies look for it."""
+def test_each_set_is_named_by_two_rules(lone_node: KernelNode, plan: AddressPlan) -> None:
+    """A policy chain looks for the client there, and the endpoint's own remembers it."""
     lone_node.program(plan, _two(plan), affinity_backend=_SETS)
 
     rules = lone_node.contents(plan)

