@@ -27,6 +27,7 @@ _RUNNABLE: Final = [
     if not command.needs_root and not command.line.startswith("make ")
 ]
 _PATH: Final = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+_COMMAND_NAMES: Final = "run|dump|diff|trace|services|top|cleanup"
 _EVERY_COMMAND: Final = "Flags of every command"
 _RUN_AND_CLEANUP: Final = "Flags of `run` and `cleanup`"
 _HASH: Final = re.compile(rf"({'|'.join(names.SERVICE_PREFIXES)})[A-Z2-7]{{16}}")
@@ -103,10 +104,10 @@ def test_flags_in_commands_exist() -> None:
     typed = [
         match
         for command in _COMMANDS
-        if (match := re.search(r"\bdataplane (run|dump|diff|trace|cleanup)\b([^|]*)", command.line))
+        if (match := re.search(rf"\bdataplane ({_COMMAND_NAMES})\b([^|]*)", command.line))
     ]
 
-    assert {match[1] for match in typed} >= {"run", "dump", "diff", "trace"}
+    assert {match[1] for match in typed} >= {"run", "dump", "diff", "trace", "services"}
     for match in typed:
         assert set(re.findall(r"--[a-z-]+", match[2])) <= _help(match[1]).keys()
 
@@ -118,6 +119,8 @@ def test_flags_in_commands_exist() -> None:
         ("dump", [_EVERY_COMMAND, "Flags of `dump`"]),
         ("diff", [_EVERY_COMMAND, "Flags of `diff`"]),
         ("trace", [_EVERY_COMMAND, "Flags of `trace`"]),
+        ("services", [_EVERY_COMMAND, "Flags of `services`"]),
+        ("top", [_EVERY_COMMAND, "Flags of `top`"]),
         ("cleanup", [_EVERY_COMMAND, _RUN_AND_CLEANUP]),
     ],
 )
