@@ -14,7 +14,7 @@ shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults)
 parts_of_test := lint unit kernel tools cluster-test e2e
 
-.PHONY: help setup demo test lint unit kernel tools cluster-test e2e e2e-mutants kind-e2e bench pictures format machine clean
+.PHONY: help setup demo test lint unit kernel tools cluster-test e2e e2e-mutants kind-e2e bench bench-parts bench-whole pictures format machine clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,8 +68,14 @@ e2e-mutants: machine tools ## show that scenarios catch faults of the agent; K=e
 kind-e2e: setup ## run the scenarios on a kind cluster of its own; K=expression (Docker, kind)
 	hack/kind/e2e.sh -k '$(K)'
 
-bench: setup ## measure speed side by side with iptables-legacy-restore (root)
+bench: bench-parts bench-whole ## measure speed, by parts and side by side with kube-proxy: hours (root)
+
+bench-parts: setup ## measure the agent's parts side by side with iptables-legacy-restore (root)
 	$(run) -m bench
+
+bench-whole: machine ## measure side by side with kube-proxy; FLAGS='--sizes 1000x10' (root)
+	hack/tools/build.sh kubernetes
+	$(run) -m bench.cluster $(FLAGS)
 
 pictures: setup ## draw the pictures of hack/docs anew, from the rules that the code builds
 	$(run) -m pictures

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -76,6 +77,7 @@ def main(
     report = ""
     try:
         require_usable_machine()
+        _require_programs(contenders)
         programs = programs_folder()
         machine = describe_machine()
         seconds = sum(size.seconds(len(contenders), plan) for size in sizes)
@@ -91,6 +93,14 @@ def main(
     except (BenchError, LabError, ToolsMissingError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(report)
+
+
+def _require_programs(contenders: Sequence[Contender]) -> None:
+    if Contender.KUBE_PROXY_NFTABLES in contenders and shutil.which("nft") is None:
+        raise BenchError(
+            f"{Contender.KUBE_PROXY_NFTABLES.value} needs nft: install the package nftables, or "
+            "name others (--contenders)"
+        )
 
 
 def _write(results: Sequence[SizeResult], machine: dict[str, str], output: Path) -> str:
