@@ -26,7 +26,7 @@ from dataplane.kernel.table_info import table_info
 from dataplane.kernel.table_reading import RulePlace, TableReading
 from rules.addresses import host_network
 from rules.ir import Family, Reject, Rule, TableName
-from rules.traffic.accounts import is_counted
+from rules.traffic.accounts import counts_endpoints, is_counted
 from rules.traffic.tally import CountedRule
 
 _ATTEMPTS: Final = 5
@@ -64,10 +64,8 @@ def _counted_rules(
     reading = TableReading(family, table, table_info(family, table))
     content = reading.content
     is_wanted = cache(is_counted)
-    for place in reading.rules():
+    for place in reading.rules(lambda chain: with_endpoints or not counts_endpoints(chain)):
         if not is_wanted(table, place.target):
-            continue
-        if place.target == _DNAT and not with_endpoints:
             continue
         rule = _rule(reading, place, family, table)
         header = bytes(content[place.offset : place.offset + layout.nfcache_offset])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 from struct import Struct
 from typing import Final, NamedTuple
@@ -33,6 +33,8 @@ _GET_ENTRIES: Final = 65
 _REQUEST: Final = Struct("=32sI4x")
 """Name of the table and size of what follows: its entries."""
 _SIZE: Final = Struct("=H")
+_OFFSETS: Final = Struct("=HH")
+"""Where an entry's target is, and where the entry ends."""
 _VERDICT: Final = Struct("=i")
 _JUMP: Final = Struct(f"=H{NAME_SIZE}sxi4x")
 """Standard target: its size, a name or none, and where it leads or nothing."""
@@ -121,19 +123,23 @@ class TableReading:
         """Where an entry leads: a chain, a verdict, or the name of its target."""
         return target_name(entry, self._family)
 
-    def rules(self) -> Iterator[RulePlace]:
-        """All rules, chain by chain."""
-        content, target_at = self.content, self._layout.target_offset_offset
-        size_at = self._layout.next_offset_offset
+    def rules(self, is_wanted: Callable[[str], bool]) -> Iterator[RulePlace]:
+        """All rules of the chains that are wanted, chain by chain."""
+        content, offsets_at = self.content, self._layout.target_offset_offset
         jumps = {verdict: name.decode() for verdict, name in self._jumps.items()}
+        extensions: dict[bytes, str] = {}
         for chain, (start, end) in self._spans.items():
+            if not is_wanted(chain):
+                continue
             offset = start
             while offset < end:
-                (size,) = _SIZE.unpack_from(content, offset + size_at)
-                target = offset + _SIZE.unpack_from(content, offset + target_at)[0]
+                target_offset, size = _OFFSETS.unpack_from(content, offset + offsets_at)
+                target = offset + target_offset
                 if content[target + NAME_OFFSET]:
                     name = bytes(content[target + NAME_OFFSET : target + NAME_OFFSET + NAME_SIZE])
-                    leads_to = name.partition(b"\0")[0].decode()
+                    leads_to = extensions.get(name)
+                    if leads_to is None:
+                        leads_to = extensions[name] = name.partition(b"\0")[0].decode()
                 else:
                     (verdict,) = _VERDICT.unpack_from(content, target + VERDICT_OFFSET)
                     leads_to = jumps.get(verdict, "")

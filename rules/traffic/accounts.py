@@ -82,6 +82,11 @@ def is_counted(table: TableName, target: str) -> bool:
     return target in _COUNTED_TARGETS[table]
 
 
+def counts_endpoints(chain: str) -> bool:
+    """Whether what a chain's rules count is about endpoints, as in most chains of a node."""
+    return chain.startswith((*names.CHOICE_PREFIXES, names.ENDPOINT_PREFIX))
+
+
 def tree_of(chain: str) -> str:
     """The chain whose rules stand in ``chain``: the root of its tree, or itself."""
     roots = names.DISPATCH_ROOTS.items()
