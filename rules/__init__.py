@@ -25,6 +25,7 @@ How it reads, in the order of the data's way:
 - :mod:`rules.diff`: the fewest edits from one chain to another.
 - :mod:`rules.comparison`: how the kernel's chains differ from the desired ones, in print.
 - :mod:`rules.trace`: what becomes of a packet that meets these rules, or others.
+- :mod:`rules.traffic`: what the rules have counted, and for whom.
 - :mod:`rules.text`, :mod:`rules.listing`, :mod:`rules.jsonform`: rules as ``iptables-save`` and
   ``iptables -nvL`` print them, and as JSON.
 - :mod:`rules.names`, :mod:`rules.ir`, :mod:`rules.patterns`: the vocabulary of chains and rules

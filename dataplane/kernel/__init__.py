@@ -17,6 +17,8 @@
 - :mod:`dataplane.kernel.transaction`: one table, from read to commit.
 - :mod:`dataplane.kernel.table_reading`, :mod:`dataplane.kernel.inspection`,
   :mod:`dataplane.kernel.snapshot`: looking at a whole table without libiptc and without the lock.
+- :mod:`dataplane.kernel.counters`: what rules have counted.
+- :mod:`dataplane.kernel.carry_over`: counters of rules that go, for those in their place.
 - :mod:`dataplane.kernel.applier`: desired tables into the kernel, with retries.
 - :mod:`dataplane.kernel.table_times`: how long its parts took.
 """
