@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+from typing import Any
+
+class ipset_msg(dict[str, Any]):  # noqa: N801 - its own name
+    data: bytearray
+    def __init__(self, data: bytes = ...) -> None: ...
+    def encode(self) -> None: ...
+    def decode(self) -> None: ...
+    def get_attr(self, name: str) -> Any: ...  # noqa: ANN401 - of many kinds
