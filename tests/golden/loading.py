@@ -10,7 +10,7 @@ import yaml
 
 from dataplane.sources.base import LoggingObserver
 from dataplane.sources.manifests import load_manifests
-from dataplane.state import ClusterState
+from dataplane.state import ClusterState, Picture
 from rules.affinity import AffinityBackend
 from rules.build import build
 from rules.context import DetectLocalMode, ProxyOptions, family_context
@@ -33,14 +33,20 @@ def options_of(case: Path) -> tuple[ProxyOptions, tuple[str, ...]]:
     return options, addresses
 
 
-def tables_of(case: Path) -> Mapping[Family, Tables]:
-    """The tables that the manifests of a case give."""
+def picture_of(manifest: Path) -> Picture:
+    """What the objects in a file amount to on this node; all of them must be usable."""
     state = ClusterState(on_change=lambda: None)
-    manifests = load_manifests([case / "input.yaml"], THIS_NODE, LoggingObserver())
+    manifests = load_manifests([manifest], THIS_NODE, LoggingObserver())
     assert manifests.errors == (), "the case would silently test less than it says"
     manifests.deliver(state)
     picture = state.picture()
     assert picture
+    return picture
+
+
+def tables_of(case: Path) -> Mapping[Family, Tables]:
+    """The tables that the manifests of a case give."""
+    picture = picture_of(case / "input.yaml")
     options, addresses = options_of(case)
     return {
         family: build(picture.services, family_context(options, picture.node, family, addresses))
