@@ -11,7 +11,7 @@ run := PYTHONPATH=hack $(bin)/python
 python_code := rules dataplane tests hack
 shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
-root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults)
+root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults tests/docs/node)
 parts_of_test := lint unit kernel tools cluster-test e2e
 
 .PHONY: help setup demo test lint unit kernel tools cluster-test e2e e2e-mutants kind-e2e bench bench-parts bench-whole pictures format machine clean

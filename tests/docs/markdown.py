@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,18 @@ class Document:
         """What stands under a heading, up to the next one."""
         (_, *parts) = _SECTION.split(self.prose)
         return dict(zip(parts[::2], parts[1::2], strict=True))[heading]
+
+    def sections(self) -> list[tuple[str, str]]:
+        """Each heading with all that stands under it, fenced blocks too, up to the next one."""
+        parts = re.split(rf"({_FENCED.pattern})", self.text, flags=_FENCED.flags)
+        found: list[tuple[str, str]] = [("", "")]
+        # Each fence comes as a whole and, by the groups of its pattern, in two parts.
+        for prose, fence in zip_longest(parts[::4], parts[1::4], fillvalue=""):
+            (before, *rest) = _SECTION.split(prose)
+            found[-1] = (found[-1][0], found[-1][1] + before)
+            found += zip(rest[::2], rest[1::2], strict=True)
+            found[-1] = (found[-1][0], found[-1][1] + fence)
+        return found
 
     def commands(self) -> list[Command]:
         """The commands of all console blocks, after ``$``, or after ``#`` where they need root."""

@@ -3,16 +3,35 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from typing import Final
 
 import pytest
 
+from tests.docs.guides import GUIDES
 from tests.docs.markdown import ROOT, read
 
-_DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+_MAIN: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+_DOCUMENTS: Final = (*_MAIN, *GUIDES)
 _MAKE: Final = re.compile(r"(?:[$#] )?make((?: [a-z]+)+)")
+
+
+def test_each_document_is_found_from_the_first() -> None:
+    """By links from the README, over other documents, a reader comes to all of them."""
+    found: set[str] = set()
+    pending = ["README.md"]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            targets = [(ROOT / name).parent / link.partition("#")[0] for link in read(name).links()]
+            pending += [
+                os.path.relpath(target, ROOT) for target in targets if target.suffix == ".md"
+            ]
+
+    assert found >= set(_DOCUMENTS)
 
 
 def _anchor(heading: str) -> str:
@@ -25,13 +44,15 @@ def test_links_lead_somewhere(name: str) -> None:
     """Each link into the repository names a file or folder, and a heading of it."""
     for link in read(name).links():
         path, _, anchor = link.partition("#")
-        assert (ROOT / path).exists(), link
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), link
         if anchor:
-            headings = re.findall(r"^#+ (.+)$", read(path or name).prose, flags=re.MULTILINE)
+            prose = read(str(target)).prose
+            headings = re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
             assert anchor in map(_anchor, headings), link
 
 
-@pytest.mark.parametrize("name", _DOCUMENTS)
+@pytest.mark.parametrize("name", _MAIN)
 def test_make_targets_exist(name: str) -> None:
     """Each make target that a document tells to use is one that ``make help`` lists."""
     listed = subprocess.run(
