@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""README.md: its commands are run, its flags, chains and picture compared with the real ones."""
+"""README.md: its commands are run, its flags compared with the real ones."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from rules import names
 from tests.docs.markdown import ROOT, Command, code_in, read, table_rows
-from tests.golden.loading import CASES
 
 _README: Final = read("README.md")
 _COMMANDS: Final = _README.commands()
@@ -30,8 +27,6 @@ _PATH: Final = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 _COMMAND_NAMES: Final = "run|dump|diff|trace|services|top|cleanup"
 _EVERY_COMMAND: Final = "Flags of every command"
 _RUN_AND_CLEANUP: Final = "Flags of `run` and `cleanup`"
-_HASH: Final = re.compile(rf"({'|'.join(names.SERVICE_PREFIXES)})[A-Z2-7]{{16}}")
-_JUMP: Final = re.compile(r"-A (\S+) (?:.* )?-j (KUBE-\S+)")
 
 
 def _run(line: str) -> str:
@@ -64,17 +59,6 @@ def _documented(heading: str) -> Mapping[str, str]:
         for row in table_rows(_README.section(heading))
         for flag in code_in(row["flag"])
     }
-
-
-def _golden_jumps() -> Iterator[tuple[str, str, str]]:
-    """Table, origin and target of each jump in the golden files, ``*`` in place of hashes."""
-    for path in sorted(CASES.glob("*/*.save")):
-        table = ""
-        for line in path.read_text().splitlines():
-            if line.startswith("*"):
-                table = line[1:]
-            elif jump := _JUMP.fullmatch(line):
-                yield table, _HASH.sub(r"\1*", jump[1]), _HASH.sub(r"\1*", jump[2])
 
 
 @pytest.mark.parametrize("command", _RUNNABLE, ids=lambda command: command.line)
@@ -148,43 +132,3 @@ def test_commands_are_those_of_the_help() -> None:
     assert sorted(name for row in rows for name in code_in(row["command"])) == [
         f"dataplane {name}" for name in existing
     ]
-
-
-def test_chains_are_reached_as_told() -> None:
-    """The table names all chains and all jumps between them that any golden rule set has."""
-    told = {
-        (row["table"], origin, target)
-        for row in table_rows(_README.section("A packet's way through the chains"))
-        for target in code_in(row["chain"])
-        for origin in code_in(row["reached from"])
-    }
-
-    assert told == set(_golden_jumps())
-
-
-def test_picture_shows_each_chain() -> None:
-    """The picture has all chains of the table but KUBE-MARK-MASQ, which almost all lead to."""
-    (picture,) = _README.blocks("text")
-    chains = {target for _, _, target in _golden_jumps()}
-
-    assert set(re.findall(r"KUBE-[A-Z-]+\*?", picture)) == chains - {names.MARK_MASQ}
-
-
-def test_picture_shows_the_order_in_the_filter_table() -> None:
-    """Under each built-in chain of filter stand our chains in the order in which it has them."""
-    (picture,) = _README.blocks("text")
-    lines = picture.splitlines()
-    (start,) = (number for number, line in enumerate(lines) if "INPUT" in line)
-    columns = [match.span()[0] for match in re.finditer(r"[A-Z]+", lines[start])]
-    shown: defaultdict[str, list[str]] = defaultdict(list)
-    for line in lines[start + 1 :]:
-        if "KUBE-" not in line:
-            break
-        for column in columns:
-            shown[lines[start][column:].split()[0]] += line[column:].split("  ")[0].split()
-
-    (filter_text, _) = (CASES / "document" / "ipv4.save").read_text().split("*nat\n")
-    real: defaultdict[str, list[str]] = defaultdict(list)
-    for origin, target in _JUMP.findall(filter_text):
-        real[origin].append(target)
-    assert shown == real
