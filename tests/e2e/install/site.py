@@ -30,6 +30,8 @@ KUBE_PROXY: Final = kubeadm.NAME
 
 _LABEL: Final = "kube-dataplane/node-proxy"
 _IMAGE: Final = "registry.example/kube-dataplane:1"
+_BROKEN_IMAGE: Final = "registry.example/broken:1"
+"""Its program ends at once."""
 _CLUSTER_IP: Final = "10.96.0.10"
 _INGRESS_IP: Final = "198.51.100.10"
 _NODE_PORT: Final = 30080
@@ -46,6 +48,7 @@ class InstallSite:
         targets: where a Service is asked for from outside: by its VIPs, and through each node.
         image: the agent's.
         replacing: the arguments with which install.sh puts the agent in kube-proxy's place.
+        failing: those with which it tries to, but with an agent that does not start.
     """
 
     def __init__(self, cluster: Cluster, programs: Path) -> None:
@@ -58,6 +61,7 @@ class InstallSite:
         )
         self.image = _IMAGE
         self.replacing = ("--image", _IMAGE)
+        self.failing = ("--image", _BROKEN_IMAGE, "--timeout", "10")
         self._later = 0
         self._programs = programs
         self._control = cluster.machines.control
@@ -186,6 +190,7 @@ class InstallSite:
                 f"{legacy_tools(self._folder)}:{path}",
             ),
             _IMAGE: Image(INSTALLED, {}, path),
+            _BROKEN_IMAGE: Image(("false",), {}, path),
         }
 
     def _add_service(self) -> None:

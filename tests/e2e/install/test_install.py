@@ -49,6 +49,17 @@ def _install_under_load(
     return done, {one.target: one.failures for one in asked if one.failures}
 
 
+def test_an_agent_that_does_not_start(site: InstallSite) -> None:
+    """The first node gets kube-proxy back, the others are left alone, and no connection fails."""
+    done, failures = _install_under_load(site, *site.failing)
+
+    assert done.returncode == 1
+    assert f"{NODES[0].name} has {KUBE_PROXY} again" in done.stderr
+    assert failures == {}
+    site.wait_for(KUBE_PROXY)
+    site.wait_until_followed()
+
+
 def test_kube_proxy_is_replaced(site: InstallSite) -> None:
     """Each node gets the agent, kube-proxy and its layout are gone, and no connection fails."""
     done, failures = _install_under_load(site, *site.replacing)
