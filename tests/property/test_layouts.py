@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rules.build import build
-from rules.context import FamilyContext
-from rules.ir import Tables
+from rules.build import ServiceBuilder, build
+from rules.compose import TableComposer
+from rules.ir import Family, Tables
 from rules.model import ObjectKey, ServiceState, SliceEndpoint, TrafficPolicy
+from rules.text import save_tables
 from rules.trace.packet import Packet
 from rules.trace.report import Trace
 from rules.trace.rule_set import desired_rule_set
@@ -52,6 +54,9 @@ _specs = st.builds(
     st.sampled_from([0, 0, 1, 2, 140]),
     st.sampled_from([None, None, None, 60]),
 )
+
+_few = st.lists(_specs, max_size=20)
+_many = st.lists(_specs, min_size=30, max_size=60)
 
 
 def _vip(spec: _Spec, number: int) -> str:
@@ -106,18 +111,21 @@ def _packets(draw: st.DrawFn, specs: list[_Spec]) -> Packet:
     )
 
 
-def _tables(states: dict[ObjectKey, ServiceState], *, is_large: bool) -> Tables:
-    on_node: FamilyContext = context(IPV4, is_large=is_large)
-    return build(states, on_node)
+def _tables(states: Mapping[ObjectKey, ServiceState], *, is_large: bool) -> Tables:
+    return build(states, context(IPV4, is_large=is_large))
+
+
+def _states(specs: list[_Spec]) -> dict[ObjectKey, ServiceState]:
+    return {one.service.key: one for one in map(_state, specs, range(len(specs)))}
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(_specs, min_size=30, max_size=60), st.data())
+@given(_many, st.data())
 def test_a_packet_has_the_same_fate_in_both_layouts(
     specs: list[_Spec], data: st.DataObject
 ) -> None:
     """The same endpoints with the same odds, the same refusals and the same masquerading."""
-    states = {one.service.key: one for one in map(_state, specs, range(len(specs)))}
+    states = _states(specs)
     classic, large = (
         Tracer(desired_rule_set(_tables(states, is_large=is_large)), _LOCAL_NETWORKS)
         for is_large in (False, True)
@@ -130,3 +138,17 @@ def test_a_packet_has_the_same_fate_in_both_layouts(
             assert found[assumptions].keys() == outcomes.keys()
             for outcome, odds in outcomes.items():
                 assert abs(found[assumptions][outcome] / odds - 1) < _LITTLE
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(_few | _many, max_size=4))
+def test_trees_that_follow_equal_trees_made_anew(history: list[list[_Spec]]) -> None:
+    """However Services come, change and go, the tables are those of an agent that just started."""
+    on_node = context(IPV4, is_large=True)
+    builder, composer = ServiceBuilder(on_node), TableComposer(on_node)
+    for specs in history:
+        states = _states(specs)
+        followed = composer.compose(builder.build(states))
+        assert save_tables(followed, Family.IPV4) == save_tables(
+            _tables(states, is_large=True), Family.IPV4
+        )
