@@ -29,8 +29,8 @@ _SMALL: Final = Shape(100, 10)
 _USUAL: Final = Shape(1_000, 10)
 _LARGE: Final = Shape(10_000, 10)
 _VIPS: Final = (Way.FIRST, Way.MIDDLE, Way.LAST)
-_LEAST_IDLE_SECONDS: Final = 0.01
-"""The kernel counts no less."""
+_LEAST_IDLE_SECONDS: Final = 0.001
+"""Less cannot be told from nothing."""
 
 
 class Reach(NamedTuple):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processor time and memory of a program and all that it starts, read from ``/proc``.
+"""Processor time and memory of a program and all that it starts, as the kernel counts them.
 
-Processor time is user and system time of the live processes and of the children that they waited
-for, so that no short-lived tool is missed; the kernel tells it in hundredths of a second. Memory is
-the sum of the resident sets, sampled: a peak that is shorter than a sample's pause may be missed.
+Processor time is user and system time: of live processes by their clocks, and of the children that
+they waited for by ``/proc``, in hundredths of a second, so that no short-lived tool is missed.
+Memory is the sum of the resident sets, sampled: a peak that is shorter than a sample's pause may be
+missed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, sleep
+from time import clock_gettime, monotonic, sleep
 from typing import Final
 
 from bench.errors import BenchError
@@ -22,8 +23,10 @@ from bench.errors import BenchError
 SAMPLE_PAUSE_SECONDS: Final = 0.02
 _TICK_SECONDS: Final = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_TIMES: Final = slice(11, 15)
-"""utime, stime, cutime and cstime in ``stat`` of a process, behind its name."""
+_TIMES_OF_CHILDREN: Final = slice(13, 15)
+"""cutime and cstime in ``stat`` of a process, behind its name."""
+_CLOCK_OF_PROCESS: Final = 2
+"""CPUCLOCK_SCHED: with the process's number, the clock that ``clock_getcpuclockid`` would name."""
 _QUIET_PAUSE_SECONDS: Final = 0.1
 _QUIET_LOOKS: Final = 4
 _GONE: Final = (FileNotFoundError, ProcessLookupError)
@@ -44,7 +47,7 @@ class ProcessTree:
 
     def cpu_seconds(self) -> float:
         """Of all of them until now."""
-        return sum(_cpu_ticks(process) for process in self._processes()) * _TICK_SECONDS
+        return sum(_cpu_seconds(process) for process in self._processes())
 
     def rss_bytes(self) -> int:
         """Of those that live now."""
@@ -55,18 +58,22 @@ class ProcessTree:
         """Sample the memory in the block."""
         peak, stopped = Peak(), Event()
 
-        def sample() -> None:
-            while not stopped.is_set():
-                peak.rss_bytes = max(peak.rss_bytes, self.rss_bytes())
-                stopped.wait(SAMPLE_PAUSE_SECONDS)
+        def look() -> None:
+            peak.rss_bytes = max(peak.rss_bytes, self.rss_bytes())
 
-        sampler = Thread(target=sample, name="memory sampler", daemon=True)
+        def look_again() -> None:
+            while not stopped.wait(SAMPLE_PAUSE_SECONDS):
+                look()
+
+        look()
+        sampler = Thread(target=look_again, name="memory sampler", daemon=True)
         sampler.start()
         try:
             yield peak
         finally:
             stopped.set()
             sampler.join()
+            look()
 
     def wait_until_quiet(self, *, at_least: float = 0.0, at_most: float = 120.0) -> None:
         """Return once they have used next to no processor time for some tenths of a second.
@@ -97,11 +104,13 @@ class ProcessTree:
                         waiting.extend(map(int, (thread / "children").read_text().split()))
 
 
-def _cpu_ticks(process: Path) -> int:
-    with suppress(*_GONE):
+def _cpu_seconds(process: Path) -> float:
+    # A clock without its process is an invalid one.
+    with suppress(OSError):
         fields = (process / "stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[_TIMES]))
-    return 0
+        children = sum(map(int, fields[_TIMES_OF_CHILDREN])) * _TICK_SECONDS
+        return children + clock_gettime(~int(process.name) << 3 | _CLOCK_OF_PROCESS)
+    return 0.0
 
 
 def _resident_pages(process: Path) -> int:

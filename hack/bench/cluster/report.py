@@ -22,7 +22,7 @@ _EXPLANATION: Final = (
     "run from the API server's answer to a write until its effect shows: an endpoint change in the "
     "size of the nat table, or the generation of nftables' rules, asked every millisecond; all "
     "else in a connection to a Service, tried every 5 ms; a burst from its first write. CPU is "
-    "user and system time of the process tree from `/proc`, children included, until it is calm "
+    "user and system time of the process tree, ended children included, until it is calm "
     f"again; memory is its resident set, sampled every {SAMPLE_PAUSE_SECONDS * 1e3:.0f} ms; table "
     "replacements and the lock are the kernel's trace events. Figures are medians, those in "
     "brackets the ratio to kube-proxy in iptables mode."

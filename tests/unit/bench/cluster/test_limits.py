@@ -66,7 +66,7 @@ def test_what_was_not_measured_has_no_verdict() -> None:
 
 
 def test_no_idle_cpu_at_all_is_a_ratio_too() -> None:
-    """What the kernel counts as nothing is taken as the least that it can count."""
+    """What is measured as nothing is taken as the least that can be measured."""
     idle = {Case.IDLE: cost(wall=60.0, cpu=0.0)}
     sizes = size(_USUAL, result(_OURS, costs=idle), result(_PEER, costs=idle))
     assert _of(_judged(sizes), "idle CPU, to kube-proxy").measured == pytest.approx(1)

@@ -32,11 +32,13 @@ def _python(code: str) -> Iterator[subprocess.Popen[str]]:
 def test_the_time_of_children_that_ended_counts() -> None:
     """A tool that is gone has used processor time for whoever started it."""
     spin = _SPIN.format(seconds=0.3)
-    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {spin!r}])\ninput()"
-    with _python(code) as process:
-        tree = ProcessTree(process.pid)
-        wait_until("the child's time is counted", lambda: tree.cpu_seconds() >= 0.3)
-        assert tree.cpu_seconds() < 1.5
+    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {spin!r}])\n"
+    with _python(code + "print('ended', flush=True)\ninput()") as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "ended\n"
+        assert 0.3 <= ProcessTree(process.pid).cpu_seconds() < 3
+        process.stdin.write("\n")
 
 
 def test_the_memory_of_children_counts_while_they_live() -> None:
@@ -62,8 +64,7 @@ def test_a_busy_program_is_waited_for() -> None:
         tree = ProcessTree(process.pid)
         wait_until("it has begun", lambda: tree.cpu_seconds() > 0.05)
         tree.wait_until_quiet()
-        # The kernel rounds what it tells.
-        assert tree.cpu_seconds() >= 0.45
+        assert tree.cpu_seconds() >= 0.5
         assert process.stdin
         process.stdin.write("\n")
 

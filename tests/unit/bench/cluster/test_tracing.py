@@ -53,7 +53,13 @@ def test_a_lock_is_held_from_getting_it_to_giving_it_back() -> None:
 
 def test_who_gives_up_waiting_gives_back_nothing() -> None:
     """A file that is closed without the lock ends nobody's hold."""
-    traced = understood([_lock(1.0, "F_WRLCK"), _lock(1.5, "F_UNLCK", owner=2)])
+    traced = understood(
+        [
+            _lock(1.0, "F_WRLCK", owner=1),
+            _lock(1.25, "F_WRLCK", owner=2, result=1),
+            _lock(1.5, "F_UNLCK", owner=2),
+        ]
+    )
     assert traced.lock_holds == ()
 
 
