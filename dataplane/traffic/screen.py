@@ -7,18 +7,27 @@ import curses
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from rules.traffic.report import ServiceTraffic
 from rules.traffic.words import services_table
 
-Reading = tuple[tuple[ServiceTraffic, ...], str]
-"""Service ports in the order in which they are shown, and a remark or nothing."""
+
+class Reading(NamedTuple):
+    """What is shown until the next one."""
+
+    services: tuple[ServiceTraffic, ...]
+    """In the order in which they are shown."""
+    remark: str = ""
+    is_early: bool = False
+    """Whether there will soon be more to show."""
+
 
 _KEYS: Final = "q quit   e endpoints   arrows, page keys scroll"
 _HEAD: Final = 2
 """Lines above those that scroll: how it goes, and headings."""
 _ESCAPE: Final = 27
+_SOON_SECONDS: Final = 0.2
 
 
 class Screen:
@@ -38,17 +47,23 @@ class Screen:
         """Return when the user quits."""
         with suppress(curses.error):  # a terminal without this does without it
             curses.curs_set(0)
-        reading, read_at = self._read(), monotonic()
+        reading, due = self._next()
         while True:
             self._draw(reading)
-            rest = read_at + self._interval_seconds - monotonic()
-            self._window.timeout(max(int(rest * 1000), 0))
+            self._window.timeout(max(int((due - monotonic()) * 1000), 0))
             key = self._window.getch()
             if key in (ord("q"), _ESCAPE):
                 return
             self._take(key)
-            if monotonic() >= read_at + self._interval_seconds:
-                reading, read_at = self._read(), monotonic()
+            if monotonic() >= due:
+                reading, due = self._next()
+
+    def _next(self) -> tuple[Reading, float]:
+        """A reading, and when the next one is due."""
+        reading = self._read()
+        return reading, monotonic() + (
+            _SOON_SECONDS if reading.is_early else self._interval_seconds
+        )
 
     def _take(self, key: int) -> None:
         """Do what a key asks for; -1 is none."""
@@ -68,12 +83,12 @@ class Screen:
         return self._window.getmaxyx()[0]
 
     def _draw(self, reading: Reading) -> None:
-        services, remark = reading
+        services = reading.services
         (headings, *lines) = services_table(services, with_endpoints=self._with_endpoints)
         room = max(self._height - _HEAD, 0)
         self._first = min(max(self._first, 0), max(len(lines) - room, 0))
         self._window.erase()
-        self._put(0, _status(services, remark))
+        self._put(0, _status(services, reading.remark))
         self._put(1, headings, curses.A_REVERSE)
         for number, line in enumerate(lines[self._first : self._first + room]):
             self._put(_HEAD + number, line)

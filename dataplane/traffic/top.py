@@ -14,7 +14,7 @@ from dataplane.picture import open_source
 from dataplane.settings import Settings, SourceSettings
 from dataplane.state import ClusterState
 from dataplane.traffic.reader import TrafficReader
-from dataplane.traffic.screen import Screen
+from dataplane.traffic.screen import Reading, Screen
 from rules.ir import Family
 from rules.traffic.report import ServiceTraffic
 
@@ -74,17 +74,18 @@ class _Top:
         finally:
             source.stop()
 
-    def read(self) -> tuple[tuple[ServiceTraffic, ...], str]:
+    def read(self) -> Reading:
         """The busiest service ports first, and what is wrong; those of before if it failed."""
         picture = self._state.picture()
         if picture is None:
-            return (), self._remarks.text() or _waiting_for(self._source)
+            waiting = self._remarks.text() or _waiting_for(self._source)
+            return Reading((), waiting, is_early=True)
         try:
             services = self._reader.read(picture)
         except KernelError as error:
-            return self._services, str(error)
+            return Reading(self._services, str(error))
         self._services = tuple(sorted(services, key=_business))
-        return self._services, self._remarks.text()
+        return Reading(self._services, self._remarks.text())
 
 
 def show_top(settings: Settings, families: tuple[Family, ...], interval_seconds: float) -> None:

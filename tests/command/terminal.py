@@ -16,7 +16,7 @@ from typing import Final
 
 from lab import Host, wait_until
 
-_LINES_AND_COLUMNS: Final = (12, 160)
+_SIZE: Final = (12, 160)
 _EXIT_SECONDS: Final = 10.0
 
 
@@ -53,10 +53,15 @@ class Terminal:
 
 
 @contextmanager
-def in_terminal(host: Host, argv: Sequence[str]) -> Iterator[Terminal]:
-    """Run a command of ``host`` in a terminal; it is ended with the block."""
+def in_terminal(
+    host: Host, argv: Sequence[str], size: tuple[int, int] = _SIZE
+) -> Iterator[Terminal]:
+    """Run a command of ``host`` in a terminal of so many lines and columns.
+
+    It is ended with the block.
+    """
     descriptor, other_end = pty.openpty()
-    ioctl(other_end, termios.TIOCSWINSZ, struct.pack("HHHH", *_LINES_AND_COLUMNS, 0, 0))
+    ioctl(other_end, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     with host.entered():
         process = subprocess.Popen(
             argv,

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from lab import wait_until
+from tests.address_plan import IPV4
 from tests.apiserver.objects import endpoint_slice, service
 from tests.command.http import METRICS_PORT, get
 from tests.command.site import COMMAND, Site
@@ -131,6 +132,20 @@ def test_top_follows_connections_and_services(site: Site) -> None:
         assert terminal.end() == 0
 
 
+def test_top_shows_what_a_small_terminal_has_room_for(site: Site) -> None:
+    """Of two rows the first or, after a key, the second; and no more columns than there are."""
+    site.write("other.yaml", service("other", clusterIP="10.96.0.11", clusterIPs=["10.96.0.11"]))
+    _connect(site, 1)
+    arguments = _arguments(site, "top", "--interval=60", "--family=ipv4")
+    with in_terminal(site.host, [COMMAND, *arguments], size=(3, 20)) as terminal:
+        terminal.wait_for("default/web")
+        terminal.type("\x1bOB")
+        terminal.wait_for("other")
+        terminal.type("q")
+
+        assert terminal.end() == 0
+
+
 @pytest.mark.parametrize("command", ["services", "top"])
 def test_privileges_are_needed(site: Site, command: str) -> None:
     """A sentence says which."""
@@ -177,3 +192,16 @@ def test_metrics_tell_nothing_of_services_unless_asked(site: Site) -> None:
     site.start("-v=4").wait_for("synced ipv6")
 
     assert "dataplane_service_" not in get(site.host, METRICS_PORT, "/metrics").body
+
+
+def test_metrics_do_not_fall_with_the_kernels_counters(site: Site) -> None:
+    """Somebody flushes the table; the rules that replace the lost ones begin at zero."""
+    site.start("-v=4", "--metrics-per-service=1").wait_for("synced ipv6")
+    _connect(site, _SOME)
+    wait_until("a scrape tells of them", lambda: sum(_samples(site).values()) == _SOME)
+    site.node.iptables(IPV4, "-t", "nat", "-F")
+    site.wait_for_destinations(f"{_ENDPOINT}:8080")
+
+    _connect(site, 2)
+
+    wait_until("a scrape tells of all", lambda: sum(_samples(site).values()) == _SOME + 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import Final
 
@@ -13,6 +14,7 @@ import pytest
 from lab import NodeLab, Refused, TimedOut
 from lab.plan import CLIENT, OTHER_CLIENT
 from rules import names
+from rules.ir import TableName
 from rules.model import ObjectKey, ServiceState, ServiceType, TrafficPolicy
 from tests.address_plan import AddressPlan
 from tests.builders import NODE_PORT, ServiceFields, local, remote, service_port, state
@@ -129,6 +131,23 @@ def test_a_new_endpoint_loses_no_count(
     counts = counted(node, plan, _four(plan))
     assert counts.connections == 2 * _SOME
     assert +Counter(counts.by_endpoint) == _by_endpoint(plan, answers)
+
+
+def test_connections_during_commits_are_counted(
+    node: KernelNode, machines: NodeLab, plan: AddressPlan
+) -> None:
+    """A rule that stays counts on while others are taken away and put beside it."""
+    node.program(plan, _three(plan))
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(answers_by_pod, 25 * _SOME, machines.client, tcp(plan.cluster_ip))
+        commits = 0
+        while not made.done():
+            for states in (_four(plan), _three(plan)):
+                commits += bool(node.program(plan, states).tables[TableName.NAT].changes)
+        made.result()
+
+    assert commits > _SOME
+    assert counted(node, plan, _three(plan)).connections == 25 * _SOME
 
 
 @pytest.mark.parametrize("is_restarted", [False, True], ids=["running", "restarted"])
