@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make bench``: how fast the agent is, side by side with ``iptables-legacy-restore``.
+"""``make bench``: how fast the agent is, side by side with others.
+
+:mod:`bench.cluster` compares it at work with kube-proxy. What follows is ``make bench-parts``: its
+parts, next to ``iptables-legacy-restore``.
 
 Each measurement runs in a process of its own that holds what an agent would hold, with the
 interpreter's settings (garbage collection among them) as the agent has them. Ours and the peer take

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -14,6 +11,7 @@ from bench.errors import BenchError
 from bench.machine import describe_machine
 from bench.objects import MAX_ENDPOINTS, MAX_SERVICES, Shape
 from bench.report import as_json, markdown
+from bench.signals import leave_on_sigterm
 from bench.suite import Suite
 from lab import LabError
 from lab.machines import require_usable_machine
@@ -45,7 +43,7 @@ def parse_sizes(_context: click.Context, _option: click.Parameter, text: str) ->
 )
 def main(sizes: tuple[int, ...], endpoints: int, rounds: int, output: Path) -> None:
     """Measure the agent side by side with iptables-legacy-restore, in network namespaces."""
-    signal.signal(signal.SIGTERM, _leave)
+    leave_on_sigterm()
     try:
         require_usable_machine()
         machine = describe_machine()
@@ -58,11 +56,6 @@ def main(sizes: tuple[int, ...], endpoints: int, rounds: int, output: Path) -> N
     (output / "bench.md").write_text(report)
     (output / "bench.json").write_text(as_json(results, machine))
     click.echo(report)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    # As an exception, so that the machines are removed on the way out.
-    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,8 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -23,6 +20,7 @@ from bench.cluster.suite import Suite
 from bench.cluster.tracing import tracing
 from bench.errors import BenchError
 from bench.machine import describe_machine
+from bench.signals import leave_on_sigterm
 from kube.programs import ToolsMissingError, programs_folder
 from lab import LabError
 from lab.machines import require_usable_machine
@@ -71,7 +69,7 @@ def main(
     output: Path,
 ) -> None:
     """Measure the agent side by side with kube-proxy, from the same real API server."""
-    signal.signal(signal.SIGTERM, _leave)
+    leave_on_sigterm()
     plan = Plan(rounds, float(idle_seconds))
     results: list[SizeResult] = []
     report = ""
@@ -115,11 +113,6 @@ def _write(results: Sequence[SizeResult], machine: dict[str, str], output: Path)
 
 def _tell(message: str) -> None:
     click.echo(f"bench: {message}", err=True)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    # As an exception, so that the machines are removed on the way out.
-    sys.exit(1)
 
 
 if __name__ == "__main__":
