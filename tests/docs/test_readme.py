@@ -6,14 +6,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.docs.console import PATH
 from tests.docs.markdown import ROOT, Command, code_in, read, table_rows
 
 _README: Final = read("README.md")
@@ -23,7 +22,6 @@ _RUNNABLE: Final = [
     for command in _COMMANDS
     if not command.needs_root and not command.line.startswith("make ")
 ]
-_PATH: Final = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 _COMMAND_NAMES: Final = "run|dump|diff|trace|services|top|cleanup"
 _EVERY_COMMAND: Final = "Flags of every command"
 _RUN_AND_CLEANUP: Final = "Flags of `run` and `cleanup`"
@@ -34,7 +32,7 @@ def _run(line: str) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", line],
         cwd=ROOT,
-        env={**os.environ, "PATH": _PATH},
+        env={**os.environ, "PATH": PATH},
         capture_output=True,
         text=True,
         timeout=60,
