@@ -91,8 +91,8 @@ class DaemonPods(Kubelets[DaemonPod]):
             self._forget(pod)
             return
         ready = "True" if _is_ready(pod, started) else "False"
-        conditions = pod["status"].get("conditions", [])
-        if {"Ready": ready}.items() - {one["type"]: one["status"] for one in conditions}.items():
+        conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", [])}
+        if conditions.get("Ready") != ready:
             self._set_status(pod, {"phase": "Running", "conditions": _conditions(ready)})
 
     def _end(self, started: DaemonPod) -> None:
@@ -122,7 +122,7 @@ class DaemonPods(Kubelets[DaemonPod]):
         self._kubectl("delete", "pod", name, f"--namespace={_NAMESPACE}", *flags)
 
     def _command(self, pod: Manifest, container: Manifest) -> list[str]:
-        spec = pod["spec"]
+        node = pod["spec"]["nodeName"]
         image = self._images[container["image"]]
         folder = self._folder / pod["metadata"]["name"]
         place = folder / "containers" / container["name"]
@@ -130,14 +130,11 @@ class DaemonPods(Kubelets[DaemonPod]):
             **{inside: str(file) for inside, file in image.files.items()},
             **self._mounts(pod, container, folder),
         }
-        program = container.get("command") or list(image.entry_point)
-        argv = [*program, *container.get("args", [])]
-        environment = [f"PATH={image.path}", f"NODE_NAME={spec['nodeName']}"]
-        return [
-            *in_container(place, container["securityContext"], mounts),
-            *("env", "--ignore-environment", *environment),
-            *(one.replace("$(NODE_NAME)", spec["nodeName"]) for one in argv),
-        ]
+        become = in_container(place, container["securityContext"], mounts)
+        environment = ["env", "--ignore-environment", f"PATH={image.path}", f"NODE_NAME={node}"]
+        program = container.get("command", image.entry_point)
+        argv = [*program, *container.get("args", ())]
+        return [*become, *environment, *(one.replace("$(NODE_NAME)", node) for one in argv)]
 
     def _mounts(self, pod: Manifest, container: Manifest, folder: Path) -> dict[str, str]:
         volumes = {one["name"]: one for one in pod["spec"]["volumes"]}
