@@ -136,7 +136,7 @@ class TableApplier:
         everything of ours is, if this is the first call, if the table's size shows that somebody
         else wrote to it, or with ``verify``. The kernel's table is written only if it differs.
         What an earlier agent left stays as far as ``retention`` says, and goes when it no longer
-        does. Sets are made before the rules that name them, and destroyed after them.
+        does. Sets are made before the rules that name them, and emptied and destroyed after them.
 
         Raises:
             LockTimeoutError: another process keeps the xtables lock.
@@ -179,7 +179,7 @@ class TableApplier:
         (changes,) = self._transact(lambda transaction: transaction.remove_all(unshared))
         if self._sets:
             self._doubt_sets()
-            self._sets.withdraw()
+            self._sets.destroy_all()
         return changes
 
     def _provide_sets(self, *tables: Table, is_sure: bool) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable, Mapping
-from typing import NoReturn
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from typing import Final, NoReturn
 
 from dataplane.errors import UnacceptableRulesError
 from dataplane.kernel.set_commands import (
@@ -22,11 +24,14 @@ from dataplane.kernel.set_commands import (
     make_sets,
     numbers_of,
 )
-from dataplane.kernel.set_messages import BUSY, reason_text
+from dataplane.kernel.set_messages import reason_text
 from rules import names
 from rules.ir import ClientSet, Family
 
 _log = logging.getLogger(__name__)
+
+LINGER_SECONDS: Final = 10.0
+"""How long a set stays, without clients, after the rules that named it."""
 
 
 class MissingSetError(UnacceptableRulesError):
@@ -53,6 +58,7 @@ class ClientSets:
         self._indices = _Indices()
         self._is_sure = False
         """Whether nobody can have changed what was learned."""
+        self._unwanted_since: dict[str, float] = {}
 
     @property
     def indices(self) -> Mapping[str, int]:
@@ -89,20 +95,35 @@ class ClientSets:
             (name, reason_text(number)) for name, number in outcomes.items() if number
         )
 
-    def withdraw(self, staying: Iterable[ClientSet] = ()) -> None:
-        """Destroy all but ``staying``. One that a rule still names is only emptied, for now."""
-        try:
+    def withdraw(self, staying: Iterable[ClientSet]) -> None:
+        """Empty all but ``staying``, and destroy those that went a while ago.
+
+        Who lists rules reads a table first, then asks for the names of the sets in it, and gives up
+        if one is gone: programs such as iptables-save must have the time to end.
+        """
+        wanted = {one.name for one in staying}
+        now = monotonic()
+        with _excused():
             self._look_if_unsure()
-            unwanted = self._indices.keys() - {one.name for one in staying}
-            outcomes = destroy_sets(sorted(unwanted)) if unwanted else {}
-            if busy := [name for name, number in outcomes.items() if number == BUSY]:
-                flush_sets(busy)
-        except SetsUnusableError as error:
-            _log.debug("sets that nobody needs any more, if any, stay for now: %s", error)
-            return
-        for name, number in outcomes.items():
-            if number in (0, errno.ENOENT):
-                del self._indices[name]
+            known = self._unwanted_since
+            unwanted = {name: known.get(name, now) for name in self._indices if name not in wanted}
+            if new := [name for name in unwanted if name not in known]:
+                flush_sets(new)
+            self._unwanted_since = unwanted
+            self._destroy(name for name, since in unwanted.items() if now - since >= LINGER_SECONDS)
+
+    def destroy_all(self) -> None:
+        """Destroy all that no rule names."""
+        with _excused():
+            self._look_if_unsure()
+            self._destroy(self._indices)
+
+    def _destroy(self, names: Iterable[str]) -> None:
+        """Destroy sets; one that a rule of somebody else names stays."""
+        if listed := list(names):
+            for name, number in destroy_sets(listed).items():
+                if number in (0, errno.ENOENT):
+                    del self._indices[name]
 
     def _look_if_unsure(self) -> None:
         if self._is_sure:
@@ -111,6 +132,15 @@ class ClientSets:
         self._indices.clear()
         self._indices.update(indices)
         self._is_sure = True
+
+
+@contextmanager
+def _excused() -> Iterator[None]:
+    """What goes is in nobody's way: it can be tried again with the next sync."""
+    try:
+        yield
+    except SetsUnusableError as error:
+        _log.debug("sets that nobody needs any more, if any, stay for now: %s", error)
 
 
 def known_indices(family: Family) -> dict[str, int]:

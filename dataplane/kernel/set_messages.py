@@ -36,13 +36,11 @@ _NUMBER: Final = Struct("!L")
 _SHORT_NUMBER: Final = Struct("!H")
 _FAMILY_NUMBERS: Final = {Family.IPV4: 2, Family.IPV6: 10}
 
-BUSY: Final = 4100
-"""A set cannot be destroyed: a rule names it."""
 _REASONS: Final = {
     4097: "the kernel has no version 7 of ipset's protocol",
     4098: "the kernel has no sets of type hash:ip (module ip_set_hash_ip)",
     4099: "the kernel has as many sets as it can have",
-    BUSY: "a rule names it",
+    4100: "a rule names it",
 }
 
 

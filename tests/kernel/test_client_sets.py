@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from dataplane.diff import differences
+from dataplane.kernel import client_sets
 from dataplane.kernel.set_support import why_without_sets
 from dataplane.settings import Settings, SourceSettings
 from dataplane.state import Picture
@@ -127,24 +128,38 @@ def _pods(plan: AddressPlan) -> list[tuple[str, str]]:
 def test_an_endpoint_that_goes_loses_its_clients(
     node: KernelNode, machines: NodeLab, plan: AddressPlan
 ) -> None:
-    """Its set goes with it; when it comes back it has a set without clients."""
+    """When it comes back it has a set without clients."""
     node.program(plan, _two(plan), affinity_backend=_SETS)
     gone = dict(_pods(plan))[answer(machines.client, tcp(plan.cluster_ip)).by]
     (staying,) = {plan.local_pod, plan.remote_pod} - {gone}
-    assert members(node.host, _set(plan, gone))
+    assert members(node.host, _set(plan, gone)) == [of(plan, CLIENT)]
 
     node.program(plan, _sticky(plan, staying), affinity_backend=_SETS)
-    left = set_names(node.host)
     node.program(plan, _two(plan), affinity_backend=_SETS)
 
-    assert left == [_set(plan, staying)]
     assert members(node.host, _set(plan, gone)) == []
 
 
+def test_a_set_stays_for_a_while_after_its_rules(
+    lone_node: KernelNode, plan: AddressPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that list the rules of a moment ago find it; then it is destroyed."""
+    lone_node.program(plan, _two(plan), affinity_backend=_SETS)
+    lone_node.program(plan, _sticky(plan, plan.local_pod), affinity_backend=_SETS)
+    before = set(set_names(lone_node.host))
+
+    monkeypatch.setattr(client_sets, "LINGER_SECONDS", 0)
+    lone_node.program(plan, _sticky(plan, plan.local_pod), affinity_backend=_SETS)
+
+    assert before == {_set(plan, plan.local_pod), _set(plan, plan.remote_pod)}
+    assert set_names(lone_node.host) == [_set(plan, plan.local_pod)]
+
+
 def test_a_set_that_others_use_is_emptied(
-    node: KernelNode, machines: NodeLab, plan: AddressPlan
+    node: KernelNode, machines: NodeLab, plan: AddressPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It cannot be destroyed while a rule of somebody else names it, but it has no clients."""
+    monkeypatch.setattr(client_sets, "LINGER_SECONDS", 0)
     node.program(plan, _sticky(plan, plan.local_pod), affinity_backend=_SETS)
     answer(machines.client, tcp(plan.cluster_ip))
     name = _set(plan, plan.local_pod)
@@ -183,9 +198,10 @@ def test_clients_outlive_a_changed_time_out(
 
 
 def test_the_other_backend_takes_over(
-    node: KernelNode, machines: NodeLab, plan: AddressPlan
+    node: KernelNode, machines: NodeLab, plan: AddressPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each way in one sync, after which nothing of the other is left."""
+    monkeypatch.setattr(client_sets, "LINGER_SECONDS", 0)
     for backend in (AffinityBackend.RECENT, _SETS, AffinityBackend.RECENT):
         node.restart_agent()
         node.program(plan, _two(plan), affinity_backend=backend)
