@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab import Host, Lab
+from tests.apiserver import FakeApiServer
+from tests.apiserver.objects import endpoint_slice, service
 from tests.command.site import Site
 
 
@@ -27,3 +29,15 @@ def site(machine: Host, tmp_path: Path) -> Iterator[Site]:
     yield site
     machine.end_processes()
     site.node.wipe()
+
+
+@pytest.fixture
+def server(site: Site) -> Iterator[FakeApiServer]:
+    """An API server on the node's loopback, with a Service and its slice, but without the Node."""
+    with site.host.entered():
+        server = FakeApiServer()
+        server.come_back()
+    server.put(service())
+    server.put(endpoint_slice())
+    yield server
+    server.go_away()

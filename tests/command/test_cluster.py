@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.apiserver import FakeApiServer
 from tests.apiserver.objects import endpoint_slice, node, service
@@ -16,18 +13,6 @@ from tests.command.site import NODE_NAME, SYNC_PERIOD_SECONDS, AgentProcess, Sit
 
 _HERE = "10.244.1.2:8080"
 _SERVICES = "/api/v1/services"
-
-
-@pytest.fixture
-def server(site: Site) -> Iterator[FakeApiServer]:
-    """An API server on the node's loopback, with a Service and its slice, but without the Node."""
-    with site.host.entered():
-        server = FakeApiServer()
-        server.come_back()
-    server.put(service())
-    server.put(endpoint_slice())
-    yield server
-    server.go_away()
 
 
 def _start(site: Site, server: FakeApiServer) -> AgentProcess:

@@ -12,7 +12,8 @@ import pytest
 
 from lab import wait_until
 from tests.address_plan import IPV4
-from tests.apiserver.objects import endpoint_slice, service
+from tests.apiserver import FakeApiServer
+from tests.apiserver.objects import endpoint_slice, node, service
 from tests.command.http import METRICS_PORT, get
 from tests.command.site import COMMAND, Site
 from tests.command.terminal import in_terminal
@@ -141,6 +142,22 @@ def test_top_shows_what_a_small_terminal_has_room_for(site: Site) -> None:
         terminal.wait_for("default/web")
         terminal.type("\x1bOB")
         terminal.wait_for("other")
+        terminal.type("q")
+
+        assert terminal.end() == 0
+
+
+def test_top_follows_a_cluster(site: Site, server: FakeApiServer) -> None:
+    """It says what it waits for, shows the Services at once, and tells if news come no more."""
+    arguments = ["top", f"--kubeconfig={server.kubeconfig(site.folder)}", "--interval=1"]
+    with in_terminal(
+        site.host, [COMMAND, *arguments, "--hostname-override=node-a", "--family=ipv4"]
+    ) as terminal:
+        terminal.wait_for("node-a is not registered in the cluster")
+        server.put(node("node-a"))
+        terminal.wait_for("default/web")
+        server.go_away()
+        terminal.wait_for("endpointslices: ")
         terminal.type("q")
 
         assert terminal.end() == 0
