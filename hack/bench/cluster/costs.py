@@ -66,7 +66,7 @@ class Way(Enum):
     """A connection, by where its address stands among the rules."""
 
     NO_RULES = "pod, no rules"
-    """Straight to a pod of a node that nobody programs."""
+    """Straight to a pod of a node that tracks connections and has no rules for them."""
     POD = "pod"
     FIRST = "first VIP"
     MIDDLE = "middle VIP"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from struct import Struct
@@ -21,6 +21,7 @@ from lab import Host
 from lab.namespaces import entered
 
 _BACKLOG: Final = 1024
+_REST_SECONDS: Final = 0.01
 _IP_PKTINFO: Final = 8
 """Of linux/in.h: Python has the name from 3.14 on only."""
 _PACKET_INFO: Final = Struct("=I4s4s")
@@ -54,15 +55,22 @@ def _serve(namespace: str, port: int, started: Connection) -> None:
     ):
         stream.bind(("0.0.0.0", port))  # noqa: S104 - of a machine of the lab
         stream.listen(_BACKLOG)
+        stream.settimeout(0)
         datagrams.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         datagrams.bind(("0.0.0.0", port))  # noqa: S104 - likewise
         started.send(None)
         while True:
-            readable, _, _ = select.select([stream, datagrams], [], [])
-            if stream in readable:
-                stream.accept()[0].close()
-            if datagrams in readable:
+            # Nobody waits for connections: waking a process up would take longer than a connection.
+            readable, _, _ = select.select([datagrams], [], [], _REST_SECONDS)
+            if readable:
                 _send_back(datagrams)
+            _take_all(stream)
+
+
+def _take_all(stream: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        while True:
+            stream.accept()[0].close()
 
 
 def _send_back(datagrams: socket.socket) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the first packet of a connection takes, by where its address stands among the rules.
 
-Clients are pods, one on the node that is measured and one on a node that nobody programs; they take
+Clients are pods, one on the node that is measured and one on a node without rules for it; they take
 turns. A TCP time is that of connecting. A UDP time is that from the first datagram of a flow to its
 answer: it has the server's own time in it, which is the same for all.
 """

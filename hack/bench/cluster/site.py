@@ -50,7 +50,7 @@ class Machines:
     client: Host
     """A pod of the node that asks."""
     bare_client: Host
-    """A pod of a second node, which nobody programs, that reaches the same endpoints."""
+    """A pod of a second node, which has no rules for it, that reaches the same endpoints."""
     folder: Path
     """For files of this node."""
 
@@ -87,12 +87,20 @@ def fresh_node(control: Host) -> Iterator[Machines]:
             answerer.ip(f"route add local {ENDPOINTS} dev lo")
             router.ip(f"route add {ENDPOINTS} via {_BACKEND.address.ipv4}")
             servers.enter_context(serving(answerer, TARGET_PORT))
+        _track_connections(bare)
         # So that a client hears at once that nobody serves an address.
         node.ip(f"route add unreachable {_SERVICE_NETWORK}")
         node.set_sysctl("net.ipv4.icmp_ratelimit", "0")
         yield Machines(node, client, bare_client, lab.folder)
     for router in (node, bare):
         _wait_until_unplugged(control, router.name)
+
+
+def _track_connections(node: Host) -> None:
+    """As every node does whose pods are masqueraded: that is no cost of rules for Services."""
+    node.run(["iptables-legacy", "-t", "nat", "-S"])
+    # Tracking begins with the first rule that asks for it; forwarded packets do not meet this one.
+    node.run(["iptables-legacy", "-A", "OUTPUT", "-m", "conntrack", "--ctstate", "INVALID"])
 
 
 def _wait_until_unplugged(control: Host, node: str) -> None:
