@@ -22,7 +22,7 @@ from lab.plan import CLIENT
 from rules import names
 from rules.affinity import AffinityBackend
 from rules.context import ProxyOptions
-from rules.ir import TableName
+from rules.ir import ClientSet, TableName
 from rules.model import ObjectKey, ServiceState
 from rules.trace.errors import UnknownRuleError
 from tests.address_plan import PLANS, THIS_NODE, AddressPlan
@@ -348,6 +348,19 @@ def test_a_comparison_knows_sets(
     line = f"-j SET --add-set {_set(plan, plan.local_pod)} src --exist --timeout 600"
     assert any(text.endswith(line) for text in missing) is not is_programmed
     assert bool(found) is not is_programmed
+
+
+def test_a_kernel_that_tells_nothing_refuses_each_set(
+    lone_node: KernelNode, plan: AddressPlan
+) -> None:
+    """The reason is told to who needs the set, and nobody is kept from going on without one."""
+    with lone_node.host.entered(), without_privileges():
+        sets = client_sets.ClientSets(plan.family)
+        sets.provide([ClientSet("KUBE-AFF-X", 60)])
+        sets.withdraw([])
+
+    with pytest.raises(client_sets.MissingSetError, match=r"KUBE-AFF-X .* Operation not permitted"):
+        sets.indices["KUBE-AFF-X"]
 
 
 def test_what_a_kernel_lacks_is_told(lone_node: KernelNode, plan: AddressPlan) -> None:
