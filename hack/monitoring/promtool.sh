@@ -14,7 +14,7 @@ if command -v promtool; then
 fi
 if [ ! -x "$UNPACKED" ]; then
   if ! command -v apt-get >/dev/null; then
-    printf 'promtool: install the one that comes with Prometheus\n' >&2
+    printf 'promtool: not found; install the one that comes with Prometheus\n' >&2
     exit 1
   fi
   mkdir -p "$FOLDER"
