@@ -11,7 +11,7 @@ milliseconds.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from struct import unpack_from
 from typing import Final, NamedTuple, Protocol
 
@@ -70,17 +70,22 @@ class CarryOver:
 
     def edited(
         self,
+        handle: CountingTable,
         chain: str,
         entries: Sequence[bytes],
-        counters: Sequence[Counters],
-        steps: Iterable[Edit[bytes]],
+        steps: Sequence[Edit[bytes]],
     ) -> None:
-        """These steps are made in a chain."""
-        standing: list[tuple[bytes, Counters] | None] = list(zip(entries, counters, strict=True))
+        """These steps are about to be made in a chain."""
+        if any(step.value is not None for step in steps):
+            self.added(chain)
+        if all(step.value is not None for step in steps):
+            return
+        standing: list[tuple[bytes, Counters] | None] = list(
+            zip(entries, handle.counters(chain), strict=True)
+        )
         for step in steps:
             if step.value is not None:
                 standing.insert(step.position, None)
-                self.added(chain)
             elif (gone := standing.pop(step.position)) is not None:
                 entry, counted = gone
                 self.removed(chain, [entry], [counted])
@@ -89,25 +94,30 @@ class CarryOver:
         """Give each counter to the rule that takes its place, if there is one."""
         if not self._removed:
             return
-        contents = {chain: handle.entries(chain) for chain in self._added_to}
         places = [
             (chain, position, known)
-            for chain, entries in contents.items()
-            for position, entry in enumerate(entries)
-            if (known := self._read(chain, entry)) is not None
+            for chain in self._added_to
+            for position, known in self._countable(handle, chain)
         ]
         # Only now all jumps are known that tell whose endpoint chains are.
         orphaned: defaultdict[Hashable, Counters] = defaultdict(lambda: _ZERO)
         for known, counted in self._removed.items():
             orphaned[self._key(known)] = _sum(orphaned[self._key(known)], counted)
         for chain, position, known in places:
-            self._give(handle, chain, position, orphaned.pop(self._key(known), _ZERO))
+            counted = orphaned.pop(self._key(known), _ZERO)
+            if counted.packets:
+                handle.set_counters(chain, position, counted)
 
-    @staticmethod
-    def _give(handle: CountingTable, chain: str, position: int, counted: Counters) -> None:
-        # A rule that has counted already has stayed, and keeps what it counts during the commit.
-        if counted.packets and not handle.counters(chain)[position].packets:
-            handle.set_counters(chain, position, counted)
+    def _countable(self, handle: CountingTable, chain: str) -> Iterator[tuple[int, _Counted]]:
+        """The rules of a chain that have counted nothing, each with its position.
+
+        One that has counted has stayed, and keeps what it counts during the commit.
+        """
+        both = zip(handle.entries(chain), handle.counters(chain), strict=True)
+        for position, (entry, counted) in enumerate(both):
+            known = self._read(chain, entry)
+            if known is not None and not counted.packets:
+                yield position, known
 
     def _read(self, chain: str, entry: bytes) -> _Counted | None:
         target = target_name(entry, self._family)

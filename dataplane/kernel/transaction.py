@@ -193,8 +193,8 @@ class Transaction:
         carry_over: CarryOver | None = None,
     ) -> None:
         steps = edits(old, new)
-        if steps and carry_over:
-            carry_over.edited(chain, old, self._handle.counters(chain), steps)
+        if carry_over:
+            carry_over.edited(self._handle, chain, old, steps)
         for step in steps:
             if step.value is None:
                 self._handle.delete(chain, step.position)
