@@ -159,9 +159,9 @@ class TableApplier:
             # Maybe since a set is gone that no rule had named yet.
             self._doubt_sets()
             raise
-        if self._sets and not retention:
-            # What is retained may name sets that nobody else wants.
-            self._sets.withdraw(desired.client_sets)
+        if self._sets and not retention.is_total:
+            # What is retained may name sets that nobody else wants, and serve their clients.
+            self._sets.withdraw(desired.client_sets, is_emptying=not retention)
         self._applied, self._retention = desired, retention
         return replace(report, times=self._watch.read())
 

@@ -95,8 +95,10 @@ class ClientSets:
             (name, reason_text(number)) for name, number in outcomes.items() if number
         )
 
-    def withdraw(self, staying: Iterable[ClientSet]) -> None:
+    def withdraw(self, staying: Iterable[ClientSet], *, is_emptying: bool = True) -> None:
         """Empty all but ``staying``, and destroy those that went a while ago.
+
+        Without ``is_emptying`` those that a rule still names keep their clients.
 
         Who lists rules reads a table first, then asks for the names of the sets in it, and gives up
         if one is gone: programs such as iptables-save must have the time to end.
@@ -107,7 +109,8 @@ class ClientSets:
             self._look_if_unsure()
             known = self._unwanted_since
             unwanted = {name: known.get(name, now) for name in self._indices if name not in wanted}
-            if new := [name for name in unwanted if name not in known]:
+            new = [name for name in unwanted if name not in known]
+            if new and is_emptying:
                 flush_sets(new)
             self._unwanted_since = unwanted
             self._destroy(name for name, since in unwanted.items() if now - since >= LINGER_SECONDS)

@@ -16,11 +16,12 @@ from dataplane.kernel.set_support import why_without_sets
 from dataplane.settings import Settings, SourceSettings
 from dataplane.state import Picture
 from lab import NodeLab, wait_until
+from rules import names
 from rules.context import ProxyOptions
 from rules.ir import ClientSet, TableName
 from rules.model import ObjectKey, ServiceState
 from tests.address_plan import PLANS, THIS_NODE, AddressPlan
-from tests.builders import endpoint_slice, remote, service_port
+from tests.builders import endpoint_slice
 from tests.builders import node as this_node
 from tests.kernel.node import KernelNode
 from tests.kernel.privileges import without_privileges
@@ -34,6 +35,13 @@ from tests.kernel.sticky import (
 from tests.kernel.traffic import LOCAL, REMOTE, answer, tcp
 
 _OTHER: Final = ObjectKey("default", "other")
+
+
+def _other(plan: AddressPlan, like: ServiceState) -> ServiceState:
+    """Another Service with the endpoints of ``like``."""
+    service = replace(like.service, key=_OTHER, cluster_ips=(plan.other_cluster_ip,))
+    endpoints = like.slices[0].endpoints
+    return ServiceState(service, (endpoint_slice(plan, *endpoints, owner=_OTHER),))
 
 
 def test_a_set_stays_for_a_while_after_its_rules(
@@ -93,11 +101,7 @@ def test_a_set_that_cannot_be_made_concerns_its_service_only(
     name = set_of(plan, plan.local_pod)
     restore_sets(node.host, [f"create {name} list:set size 8"])
     blocked = sticky(plan, plan.local_pod)
-    slices = (endpoint_slice(plan, remote(plan.remote_pod), owner=_OTHER),)
-    other_service = replace(
-        blocked.service, key=_OTHER, cluster_ips=(plan.other_cluster_ip,), ports=(service_port(),)
-    )
-    other = ServiceState(other_service, slices)
+    other = _other(plan, sticky(plan, plan.remote_pod))
 
     report = node.program(plan, blocked, other, affinity_backend=SETS)
 
@@ -108,6 +112,23 @@ def test_a_set_that_cannot_be_made_concerns_its_service_only(
     node.host.run(["ipset", "destroy", name])
     assert not node.program(plan, blocked, other, verify=True, affinity_backend=SETS).set_aside
     assert answer(machines.client, tcp(plan.cluster_ip)).by == LOCAL.name
+
+
+def test_sets_go_while_a_service_is_set_aside(
+    lone_node: KernelNode, plan: AddressPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier agent left for that one may stay for long; other endpoints come and go."""
+    monkeypatch.setattr(client_sets, "LINGER_SECONDS", 0)
+    blocked = _other(plan, sticky(plan, plan.other_local_pod))
+    chain = names.endpoint_chain("default/other", "tcp", plan.endpoint(plan.other_local_pod))
+    in_the_way = names.client_set(chain)
+    restore_sets(lone_node.host, [f"create {in_the_way} list:set size 8"])
+
+    report = lone_node.program(plan, with_two_endpoints(plan), blocked, affinity_backend=SETS)
+    lone_node.program(plan, sticky(plan, plan.local_pod), blocked, affinity_backend=SETS)
+
+    assert list(report.set_aside) == [_OTHER]
+    assert set(set_names(lone_node.host)) == {in_the_way, set_of(plan, plan.local_pod)}
 
 
 @pytest.mark.parametrize("verify", [True, False])
