@@ -12,9 +12,10 @@ python_code := rules dataplane tests hack
 shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
 root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults tests/docs/node)
-parts_of_test := lint unit kernel tools cluster-test e2e
+page_tests := tests/page
+parts_of_test := lint unit kernel page-test tools cluster-test e2e
 
-.PHONY: help setup demo test lint unit kernel tools cluster-test e2e e2e-mutants kind-e2e bench bench-parts bench-whole pictures format machine clean
+.PHONY: help setup demo test lint unit kernel page-test tools cluster-test e2e e2e-mutants kind-e2e bench bench-parts bench-whole pictures format machine clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,10 +46,14 @@ lint: setup ## check format, style, types, import contracts and shell scripts
 	$(bin)/shellcheck $(shell_code)
 
 unit: setup ## run the tests that need nothing: unit, property and golden
-	$(bin)/pytest $(root_tests:%=--ignore=%)
+	$(bin)/pytest $(patsubst %,--ignore=%,$(root_tests) $(page_tests))
 
 kernel: machine ## run the tests against the kernel, in network namespaces (root)
 	$(bin)/pytest $(root_tests)
+
+page-test: machine ## click through the status page in headless Chromium (root)
+	hack/setup.sh --browser
+	$(bin)/pytest $(page_tests)
 
 tools: setup ## build the programs of Kubernetes and MetalLB that e2e runs, once: many minutes (Go)
 	hack/tools/build.sh kubernetes

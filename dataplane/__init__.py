@@ -7,6 +7,7 @@
 - :mod:`dataplane.sync`: one pass from state to kernel; :mod:`dataplane.agent` decides when.
 - :mod:`dataplane.conntrack`, :mod:`dataplane.serving`, :mod:`dataplane.reports`: those who follow
   each sync.
+- :mod:`dataplane.status`: what they left, for a browser.
 - :mod:`dataplane.netlink`: what they exchange with netfilter besides tables.
 - :mod:`dataplane.config`: kube-proxy's configuration file; :mod:`dataplane.settings`: what the
   operator chose, from the file and from flags.

@@ -42,14 +42,19 @@ def differences(
         desired = desired_tables(
             settings, picture, families, interface_addresses, was_large=was_large
         )
-        return tuple(_differences(desired))
+        return tuple(kernel_differences(desired))
 
     found = beside(was_large=False)
     # Whether a cluster of medium size has the rules of a large one depends on what it was before.
     return min(found, beside(was_large=True), key=len) if found else ()
 
 
-def _differences(desired: Mapping[Family, Tables]) -> Iterator[ChainDifference]:
+def kernel_differences(desired: Mapping[Family, Tables]) -> Iterator[ChainDifference]:
+    """The chains of ours that are not what ``desired`` tables want them to be.
+
+    Raises:
+        KernelError: a table cannot be read.
+    """
     for family, tables in desired.items():
         set_indices = known_indices(family)
         for table in tables.values():

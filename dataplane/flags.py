@@ -21,7 +21,8 @@ from dataplane.config.file import read_usable_configuration
 from dataplane.config.remarks import remarks_on
 from dataplane.config.settings import settings_of
 from dataplane.config.types import KubeProxyConfiguration
-from dataplane.settings import AffinityChoice, Settings
+from dataplane.settings import AffinityChoice, ServerSettings, Settings
+from rules.addresses import is_loopback
 from rules.affinity import AffinityBackend
 from rules.cluster_size import LargeClusterMode
 
@@ -81,6 +82,14 @@ _OWN_FLAGS: Final[tuple[Decorator, ...]] = (
         help="Count on /metrics for each Service, for N of them at most and the others together;"
         " with 0 not at all.",
     ),
+    click.option(
+        "--status-page",
+        type=click.BOOL,
+        default=None,
+        help="Serve the page /status besides the metrics."
+        "  [default: true where that is a loopback address]",
+        **SWITCH,
+    ),
 )
 
 
@@ -95,6 +104,8 @@ class Flags:
     large_cluster_mode: LargeClusterMode = LargeClusterMode.AUTO
     affinity: AffinityChoice = AffinityChoice.AUTO
     metrics_per_service: int = 0
+    status_page: bool | None = None
+    """None for where only this machine reaches it."""
     fields: Mapping[str, object]
     """Values in document form by the path of their field, such as ``iptables.syncPeriod``."""
 
@@ -141,9 +152,20 @@ def decode_settings(flags: Flags, *, tcp_be_liberal: bool = False) -> Settings:
             ),
         ),
         affinity=flags.affinity,
-        servers=replace(settings.servers, metrics_per_service=flags.metrics_per_service),
+        servers=_servers(settings.servers, flags),
         configuration_file=flags.config_file,
         remarks=tuple(remarks),
+    )
+
+
+def _servers(servers: ServerSettings, flags: Flags) -> ServerSettings:
+    has_status_page = flags.status_page
+    if has_status_page is None:
+        has_status_page = servers.metrics is not None and is_loopback(servers.metrics.host)
+    return replace(
+        servers,
+        metrics_per_service=flags.metrics_per_service,
+        has_status_page=has_status_page,
     )
 
 
@@ -189,6 +211,7 @@ def _take_flags(values: dict[str, Any]) -> Flags:
         large_cluster_mode=LargeClusterMode(values.pop("large_cluster_mode")),
         affinity=AffinityChoice(values.pop("affinity_backend")),
         metrics_per_service=values.pop("metrics_per_service"),
+        status_page=values.pop("status_page"),
         fields=dict(_take_fields(values)),
     )
 

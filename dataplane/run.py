@@ -7,7 +7,7 @@ import faulthandler
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -130,17 +130,33 @@ class _Composition:
     def _observers(self) -> Sequence[SyncObserver]:
         """In the order in which they are told: what others act upon comes first."""
         is_strict = self._settings.options.strict_source_ranges
+        status, status_pages = self._status()
         return (
             HealthReporter(self._health),
-            HealthCheckObserver(self._open_servers()),
+            HealthCheckObserver(self._open_servers(status_pages)),
             FlowObserver(self._open_reconciler()),
             MetricsReporter(self._metrics),
             SyncLog(strict_source_ranges=is_strict),
             OtherVariantWarner(),
             LeftoverRemover(),
             EventReporter(self._recorder, strict_source_ranges=is_strict),
+            *status,
             *self._service_metrics(),
         )
+
+    def _status(self) -> tuple[Sequence[SyncObserver], Mapping[str, Respond]]:
+        """What follows syncs for the status page, and its pages, if it is wanted."""
+        if not self._settings.servers.has_status_page:
+            return (), {}
+        # Imported here: it loads what follows packets.
+        from dataplane.status.board import StatusBoard  # noqa: PLC0415
+        from dataplane.status.pages import StatusSources, status_pages  # noqa: PLC0415
+        from dataplane.status.worker import Worker  # noqa: PLC0415
+
+        board, worker = StatusBoard(), Worker()
+        self._running.callback(worker.stop)
+        sources = StatusSources(self._settings, self._families, self._health, board, worker)
+        return (board,), status_pages(sources)
 
     def _service_metrics(self) -> Sequence[SyncObserver]:
         """What tells Prometheus of Services, if it is wanted."""
@@ -154,7 +170,7 @@ class _Composition:
         self._metrics.register(metrics)
         return (metrics,)
 
-    def _open_servers(self) -> ServiceHealthServers:
+    def _open_servers(self, status_pages: Mapping[str, Respond]) -> ServiceHealthServers:
         thread = ServingThread()
         thread.start()
         self._running.callback(thread.stop)
@@ -165,7 +181,7 @@ class _Composition:
             thread,
             servers,
             servers.metrics,
-            metrics_pages(self._metrics, lambda: configz(configuration)),
+            metrics_pages(self._metrics, lambda: configz(configuration), status_pages),
         )
         return ServiceHealthServers(
             thread,

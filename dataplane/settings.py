@@ -64,6 +64,8 @@ class ServerSettings:
     """Stop if an address cannot be had, rather than go on without the server."""
     metrics_per_service: int = 0
     """Services with metrics of their own; zero for no metrics of Services."""
+    has_status_page: bool = False
+    """Serve ``/status`` besides the metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

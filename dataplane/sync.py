@@ -33,6 +33,8 @@ class FamilyReport:
     """What one pass did for one family."""
 
     tables: Reports
+    desired: Tables
+    """What stands in the kernel by now, as far as it is ours."""
     build_seconds: float = 0.0
     apply_seconds: float = 0.0
     set_aside: Mapping[ObjectKey, str] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class FamilySync:
         refused = {key: reason for key, (_, reason) in self._set_aside.items()}
         return FamilyReport(
             reports,
+            self._compose(self._committed, context),
             built_at - started,
             monotonic() - built_at,
             {**self._builder.broken, **refused},

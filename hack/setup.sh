@@ -5,6 +5,8 @@
 # hack/constraints.txt pins. On Debian and its relatives, root gets missing system packages
 # installed; elsewhere, what is missing is named.
 #
+# With --browser, install the browser that the tests of the status page click in, and nothing else.
+#
 # PYTHON names the interpreter to build with, if the one found is not the one wanted.
 set -euo pipefail
 root=$(dirname "$0")/..
@@ -15,6 +17,7 @@ readonly PIP_VERSION=26.3
 readonly BUILD_PACKAGES=(python3-venv gcc libc6-dev)
 # The agent needs no ipset: tests judge its sets by that program.
 readonly KERNEL_PACKAGES=(iptables iproute2 ipset)
+readonly BROWSER_PACKAGES=(chromium chromium-driver)
 
 log() { printf 'setup: %s\n' "$*" >&2; }
 fail() {
@@ -31,8 +34,30 @@ missing() {
   done
 }
 
+is_debian() {
+  command -v apt-get >/dev/null && command -v dpkg-query >/dev/null
+}
+
+# install_packages PACKAGE...: as root, on Debian.
+install_packages() {
+  log "installing $*"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+install_browser() {
+  if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then
+    return
+  fi
+  if ! is_debian || [ "$(id -u)" -ne 0 ]; then
+    fail "chromium and chromedriver are missing; on Debian, as root:" \
+      "apt-get install ${BROWSER_PACKAGES[*]}"
+  fi
+  install_packages "${BROWSER_PACKAGES[@]}"
+}
+
 install_system_packages() {
-  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  if ! is_debian; then
     log "not a Debian system: if a step fails, install what provides Python 3.11 or newer with" \
       "venv, a C compiler, the C library's headers, iptables-legacy with libip4tc and libip6tc," \
       "iproute2 and ipset"
@@ -45,10 +70,7 @@ install_system_packages() {
     return
   fi
   if [ "$(id -u)" -eq 0 ]; then
-    log "installing ${needed[*]} ${wanted[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      "${needed[@]}" "${wanted[@]}" >/dev/null
+    install_packages "${needed[@]}" "${wanted[@]}"
   elif [ ${#needed[@]} -gt 0 ]; then
     fail "packages are missing; as root, run: apt-get install ${needed[*]} ${wanted[*]}"
   else
@@ -90,6 +112,10 @@ make_environment() {
     --group dev --group bench --editable .
 }
 
+if [ "${1:-}" = --browser ]; then
+  install_browser
+  exit
+fi
 install_system_packages
 hack/monitoring/promtool.sh >/dev/null || log "without promtool the tests of the alerts fail"
 make_environment

@@ -74,7 +74,8 @@ def _difference(before: _Named, after: _Named) -> Difference:
 
 
 def _endpoints(state: ServiceState, family: Family) -> Iterator[tuple[str, Hashable]]:
+    owner = str(state.service.key)
     for one in state.slices:
         if one.family is family:
             for endpoint in one.endpoints:
-                yield f"{state.service.key} {endpoint.address}", (one.ports, endpoint)
+                yield f"{owner} {endpoint.address}", (one.ports, endpoint)

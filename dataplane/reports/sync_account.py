@@ -20,10 +20,14 @@ changes waited, ``lock`` the wait for the xtables lock, ``kernel`` reading and c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
+from dataplane.errors import KernelError
 from dataplane.kernel.table_times import TableTimes
 from dataplane.kernel.transaction import Changes
 from dataplane.reports.observation import SyncOutcome
+from dataplane.schedule import Reason
+from rules.ir import Family
 from rules.jsonform import JsonObject
 from rules.news import Difference
 
@@ -53,6 +57,18 @@ def sync_fields(outcome: SyncOutcome, most_names: int) -> JsonObject:
     }
 
 
+def failure_fields(
+    family: Family, reason: Reason, seconds: float, error: KernelError
+) -> JsonObject:
+    """The fields of a sync that failed, which has an ``error`` in place of what changed."""
+    return {
+        "family": family.value,
+        "reason": reason.value,
+        "ms": _milliseconds(seconds),
+        "error": str(error),
+    }
+
+
 def sync_words(outcome: SyncOutcome, most_names: int) -> str:
     """The same in a line."""
     parts = [
@@ -79,7 +95,7 @@ def _names_fields(difference: Difference, most: int) -> JsonObject:
         "added": len(difference.added),
         "removed": len(difference.removed),
         "changed": len(difference.changed),
-        "names": list(_names(difference))[:most],
+        "names": list(islice(_names(difference), most)),
     }
 
 
@@ -114,13 +130,13 @@ def _milliseconds(seconds: float) -> float:
 def _difference_words(what: str, difference: Difference, most: int) -> Iterator[str]:
     if not difference:
         return
-    names = list(_names(difference))
-    if len(names) <= most:
-        yield f"{what} {', '.join(names)}"
+    names = ", ".join(islice(_names(difference), most))
+    counts = list(map(len, difference))
+    if sum(counts) <= most:
+        yield f"{what} {names}"
         return
-    counts = zip("+-~", map(len, difference), strict=True)
-    summary = " ".join(f"{sign}{count}" for sign, count in counts if count)
-    yield f"{what} {summary} ({', '.join(names[:most])}, ...)"
+    signed = zip("+-~", counts, strict=True)
+    yield f"{what} {' '.join(f'{sign}{count}' for sign, count in signed if count)} ({names}, ...)"
 
 
 def _changes_words(changes: Changes) -> str:

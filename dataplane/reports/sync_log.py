@@ -10,7 +10,7 @@ from typing import Final
 from dataplane.errors import KernelError
 from dataplane.logs import FIELDS
 from dataplane.reports.observation import SyncObserver, SyncOutcome
-from dataplane.reports.sync_account import sync_fields, sync_words
+from dataplane.reports.sync_account import failure_fields, sync_fields, sync_words
 from dataplane.schedule import Reason
 from dataplane.sync import FamilyReport
 from rules.ir import Family
@@ -58,14 +58,7 @@ class SyncLog(SyncObserver):
             reason.value,
             seconds * 1000,
             error,
-            extra={
-                FIELDS: {
-                    "family": family.value,
-                    "reason": reason.value,
-                    "ms": round(seconds * 1000, 3),
-                    "error": str(error),
-                }
-            },
+            extra={FIELDS: failure_fields(family, reason, seconds, error)},
         )
 
     @staticmethod

@@ -78,11 +78,10 @@ class Connection:
                 refusal = Response(status, f"{status} {status.phrase}\n".encode())
                 await self._send(refusal, is_last=True, with_body=True)
                 return
-            request = Request(head.method.decode("ascii"), _path(head.target))
+            request = _request(head)
             is_last = not self._is_complete()
-            await self._send(
-                self._answer(request), is_last=is_last, with_body=request.method != "HEAD"
-            )
+            answer = await self._answer(request)
+            await self._send(answer, is_last=is_last, with_body=request.method != "HEAD")
             if is_last or self._http.our_state is not h11.DONE:
                 return
             self._http.start_next_cycle()
@@ -109,9 +108,10 @@ class Connection:
         except h11.RemoteProtocolError:
             return False
 
-    def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:
         try:
-            return self._respond(request)
+            answer = self._respond(request)
+            return answer if isinstance(answer, Response) else await answer
         except Exception:  # noqa: BLE001 - one page's defect must not end the connections of others
             _log.exception("%s %s could not be answered", request.method, request.path)
             return _BROKEN
@@ -141,5 +141,7 @@ class Connection:
             await self._writer.drain()
 
 
-def _path(target: bytes) -> str:
-    return target.decode("ascii").partition("?")[0]
+def _request(head: h11.Request) -> Request:
+    path, _, query = head.target.decode("ascii").partition("?")
+    host = next((value for name, value in head.headers if name == b"host"), b"")
+    return Request(head.method.decode("ascii"), path, query, host.decode("latin-1"))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -18,6 +18,10 @@ class Request(NamedTuple):
     method: str
     path: str
     """Without the query."""
+    query: str = ""
+    """As it came; empty without one."""
+    host: str = ""
+    """What the Host header says; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,10 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Respond = Callable[[Request], Response]
-"""Answers at once: it is called on the thread that serves everybody."""
+Answer = Response | Awaitable[Response]
+"""Given at once, or when it is known; others are served meanwhile."""
+Respond = Callable[[Request], Answer]
+"""Returns at once: it is called on the thread that serves everybody."""
 
 _NOT_FOUND: Final = Response(HTTPStatus.NOT_FOUND, b"404 page not found\n")
 _NOT_ALLOWED: Final = Response(
@@ -42,7 +48,7 @@ _NOT_ALLOWED: Final = Response(
 def by_path(pages: Mapping[str, Respond]) -> Respond:
     """Answer with one of ``pages``, each known by its whole path."""
 
-    def respond(request: Request) -> Response:
+    def respond(request: Request) -> Answer:
         page = pages.get(request.path)
         return _NOT_FOUND if page is None else page(request)
 
@@ -52,7 +58,7 @@ def by_path(pages: Mapping[str, Respond]) -> Respond:
 def read_only(page: Respond) -> Respond:
     """Let ``page`` answer GET and HEAD only."""
 
-    def respond(request: Request) -> Response:
+    def respond(request: Request) -> Answer:
         return page(request) if request.method in ("GET", "HEAD") else _NOT_ALLOWED
 
     return respond

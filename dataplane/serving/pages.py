@@ -32,8 +32,12 @@ def health_pages(health: ProxyHealth, metrics: Metrics) -> Respond:
     return by_path({"/healthz": healthz, "/livez": livez})
 
 
-def metrics_pages(metrics: Metrics, config: Callable[[], Mapping[str, object]]) -> Respond:
-    """/metrics and its neighbours; ``config`` gives what /configz answers."""
+def metrics_pages(
+    metrics: Metrics,
+    config: Callable[[], Mapping[str, object]],
+    others: Mapping[str, Respond] | None = None,
+) -> Respond:
+    """/metrics and its neighbours; ``config`` gives what /configz answers, ``others`` stand by."""
 
     def configz(_: Request) -> Response:
         return Response(HTTPStatus.OK, msgspec.json.encode(config()), JSON)
@@ -47,6 +51,7 @@ def metrics_pages(metrics: Metrics, config: Callable[[], Mapping[str, object]]) 
         "/healthz": lambda _: Response(HTTPStatus.OK, b"ok"),
         "/proxyMode": lambda _: Response(HTTPStatus.OK, b"iptables"),
         "/configz": configz,
+        **(others or {}),
     }
     return by_path({path: read_only(page) for path, page in pages.items()})
 

@@ -26,10 +26,11 @@ from rules.traffic.report import EndpointTraffic, ServiceTraffic
 
 def json_services(services: Iterable[ServiceTraffic]) -> JsonObject:
     """All ``services`` in their order."""
-    return {"services": [_service(one) for one in services]}
+    return {"services": [json_service(one) for one in services]}
 
 
-def _service(one: ServiceTraffic) -> JsonObject:
+def json_service(one: ServiceTraffic) -> JsonObject:
+    """One of them."""
     return {
         "namespace": one.key.namespace,
         "service": one.key.name,

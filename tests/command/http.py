@@ -21,16 +21,17 @@ class Answer(NamedTuple):
     body: str
 
 
-def get(host: Host, port: int, path: str) -> Answer:
+def get(host: Host, port: int, path: str, *, address: str = "127.0.0.1") -> Answer:
     """Ask a server on the machine; waits for it to listen."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     def is_open() -> bool:
-        with host.entered(), socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+        with host.entered(), socket.socket(family) as probe:
+            return probe.connect_ex((address, port)) == 0
 
     wait_until(f"port {port} is open", is_open)
     with host.entered():
-        connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+        connection = HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
         connection.request("GET", path)
         response = connection.getresponse()
         answer = Answer(response.status, response.read().decode())
