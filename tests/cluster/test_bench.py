@@ -24,8 +24,9 @@ def test_both_programs_do_all_that_is_measured(programs: Path) -> None:
     plan = Plan(rounds=1, idle_seconds=1.0, changes=2)
     with tracing() as trace:
         suite = Suite(_CONTENDERS, plan, programs, trace, lambda _: None)
-        measured = suite.measure(Size(Shape(20, 2)))
+        first, measured = suite.measure(Size(Shape(20, 2)))
 
+    assert tuple(first.results) == _CONTENDERS[:1]
     assert tuple(measured.results) == _CONTENDERS
     for result in measured.results.values():
         assert set(result.costs) == set(Case)

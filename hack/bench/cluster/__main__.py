@@ -71,7 +71,7 @@ def main(
     """Measure the agent side by side with kube-proxy, from the same real API server."""
     leave_on_sigterm()
     plan = Plan(rounds, float(idle_seconds))
-    results: list[SizeResult] = []
+    results: dict[Size, SizeResult] = {}
     report = ""
     try:
         require_usable_machine()
@@ -85,9 +85,10 @@ def main(
                 _tell("no tracefs here: table replacements and the lock are not measured")
             suite = Suite(contenders, plan, programs, trace, _tell)
             for size in sizes:
-                results.append(suite.measure(size))
-                # So that what is known is kept if a later size fails.
-                report = _write(results, machine, output)
+                for measured in suite.measure(size):
+                    results[size] = measured
+                    # At once, so that what is known is kept if what comes later fails.
+                    report = _write(tuple(results.values()), machine, output)
     except (BenchError, LabError, ToolsMissingError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(report)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,13 @@ import yaml
 from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
-from bench.cluster.manifests import namespaces_of, service_manifest, slice_manifest, status_of
+from bench.cluster.manifests import (
+    endpoints_of,
+    namespaces_of,
+    service_manifest,
+    slice_manifest,
+    status_of,
+)
 from bench.errors import BenchError
 from bench.objects import Cluster
 from kube.control_plane import JsonObject
@@ -68,15 +73,16 @@ class Api:
         path = _slices(endpoint_slice.key.namespace)
         self._request("POST", path, slice_manifest(endpoint_slice, service))
 
-    def patch_slice(self, key: ObjectKey, change: JsonObject) -> None:
-        """Change a slice by a merge patch."""
-        self._request("PATCH", f"{_slices(key.namespace)}/{key.name}", change, _MERGE)
+    def patch_slice(self, changed: EndpointSlice) -> None:
+        """Give a slice other endpoints."""
+        path = f"{_slices(changed.key.namespace)}/{changed.key.name}"
+        self._request("PATCH", path, endpoints_of(changed), _MERGE)
 
-    def patch_slices(self, changes: list[tuple[ObjectKey, JsonObject]]) -> None:
+    def patch_slices(self, changed: list[EndpointSlice]) -> None:
         """Change many slices at once, one of them more than once if it is named so often."""
         with ThreadPoolExecutor(_WRITERS) as writers:
-            for done in [writers.submit(partial(self.patch_slice, *one)) for one in changes]:
-                done.result()
+            for _ in writers.map(self.patch_slice, changed):
+                pass
 
     def delete_service(self, key: ObjectKey) -> None:
         """Delete a Service."""

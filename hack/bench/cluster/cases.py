@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work that contenders do, each case from a write to the API server to its effect on the node.
 
-An effect is seen in one of two ways, the same for all: by the size of the nat table (for nftables,
-the generation of the rules), asked a thousand times a second, or by connecting to a Service from a
-pod. Neither asks the contender anything.
+An effect is seen in one of two ways: of a changed endpoint, by the size of the nat table (for
+nftables, by what the kernel tells of the Service's chain), asked a thousand times a second; of all
+else, by connecting to a Service from a pod. Neither asks the contender anything.
 """
 
 from __future__ import annotations
@@ -15,29 +15,24 @@ from typing import Final
 from bench.cluster.api import Api
 from bench.cluster.contenders import Contender
 from bench.cluster.costs import Cost
-from bench.cluster.manifests import endpoints_of
 from bench.cluster.meter import Meter
 from bench.cluster.probing import (
     CANARY,
     CANARY_SLICE,
-    WITH_ENDPOINT,
-    WITHOUT_ENDPOINT,
+    EMPTY_CANARY_SLICE,
     canary_answers,
 )
 from bench.cluster.site import Machines
 from bench.errors import BenchError
 from bench.objects import Cluster, without_first_endpoint
-from kube.control_plane import JsonObject
-from rules.model import ObjectKey
+from rules.model import EndpointSlice
 
 BURST: Final = 200
 
 _LOOK_PAUSE_SECONDS: Final = 0.001
 _CONNECT_PAUSE_SECONDS: Final = 0.005
-_REST_SECONDS: Final = 1.5
-"""Longer than either program lets pass between two syncs of its own accord."""
-_REST_RATIO: Final = 4.0
-"""Of a rest to what came before it: a program may rest longer after a sync that took longer."""
+_REST_SECONDS: Final = 3.0
+"""Longer than any of the programs lets pass between two syncs of its own accord."""
 
 
 class Cases:
@@ -67,8 +62,8 @@ class Cases:
     def changes(self, count: int) -> Cost:
         """Take an endpoint away and give it back, for one plain Service after the other."""
         with self._meter.working() as run:
-            for key, change in changes(self._cluster, count):
-                wall = self._change(key, change)
+            for changed in changes(self._cluster, count):
+                wall = self._change(changed)
                 run.walls.append(wall)
                 self._rest_after(wall)
         return run.known_cost()
@@ -95,7 +90,7 @@ class Cases:
         with self._meter.working() as run:
             since = monotonic()
             self._api.patch_slices(burst)
-            self._api.patch_slice(CANARY_SLICE.key, WITH_ENDPOINT)
+            self._api.patch_slice(CANARY_SLICE)
             run.walls.append(self._until_canary(answers=True, since=since))
         self._api.patch_slices(undo)
         self._rest_after(run.walls[0])
@@ -105,30 +100,31 @@ class Cases:
         """End it, let the canary get its endpoint meanwhile, and start it until that answers."""
         self._take_endpoint_from_canary()
         self._meter.stop()
-        self._api.patch_slice(CANARY_SLICE.key, WITH_ENDPOINT)
+        self._api.patch_slice(CANARY_SLICE)
         started = monotonic()
         with self._meter.starting() as run:
             run.walls.append(self._until_canary(answers=True, since=started))
         return run.known_cost()
 
-    def _change(self, key: ObjectKey, change: JsonObject) -> float:
+    def _change(self, changed: EndpointSlice) -> float:
         """Seconds from the answer to the write until the rules are others."""
-        with self._machines.node.entered():
-            before = self._view.version()
-            self._api.patch_slice(key, change)
+        service = changed.service
+        with self._machines.node.entered(), self._view.watching(service) as is_changed:
+            self._api.patch_slice(changed)
             return self._meter.seconds_until(
-                f"the rules for {key} change",
-                lambda: self._view.version() != before,
+                f"the rules for {service} change",
+                is_changed,
                 since=monotonic(),
                 pause=_LOOK_PAUSE_SECONDS,
             )
 
     def _take_endpoint_from_canary(self) -> None:
-        self._api.patch_slice(CANARY_SLICE.key, WITHOUT_ENDPOINT)
+        self._api.patch_slice(EMPTY_CANARY_SLICE)
         self._rest_after(self._until_canary(answers=False, since=monotonic()))
 
     def _rest_after(self, seconds: float) -> None:
-        self._meter.rest(max(_REST_SECONDS, _REST_RATIO * seconds))
+        # What comes after the effect may take as long as what came before it.
+        self._meter.rest(_REST_SECONDS + seconds)
 
     def _until_canary(self, *, answers: bool, since: float) -> float:
         return self._meter.seconds_until(
@@ -149,27 +145,25 @@ class Cases:
             raise BenchError(f"{len(missing)} of {len(wanted)} VIPs have no rule: {min(missing)}")
 
 
-def changes(cluster: Cluster, count: int) -> Iterator[tuple[ObjectKey, JsonObject]]:
+def changes(cluster: Cluster, count: int) -> Iterator[EndpointSlice]:
     """An endpoint goes and comes back, for Services from all parts of the cluster."""
     positions = _positions(cluster)
     services = (count + 1) // 2
     for number in range(services):
         whole = cluster.slices[positions[(2 * number + 1) * len(positions) // (2 * services)]]
-        yield whole.key, endpoints_of(without_first_endpoint(whole))
-        yield whole.key, endpoints_of(whole)
+        yield without_first_endpoint(whole)
+        yield whole
 
 
-def burst_changes(
-    cluster: Cluster, count: int
-) -> tuple[list[tuple[ObjectKey, JsonObject]], list[tuple[ObjectKey, JsonObject]]]:
+def burst_changes(cluster: Cluster, count: int) -> tuple[list[EndpointSlice], list[EndpointSlice]]:
     """Changes that take an endpoint away, or give back what one before took, and the undoing."""
     slices = [cluster.slices[position] for position in _positions(cluster)]
     burst = []
     for number in range(count):
         whole = slices[number % len(slices)]
         goes = number // len(slices) % 2 == 0
-        burst.append((whole.key, endpoints_of(without_first_endpoint(whole) if goes else whole)))
-    return burst, [(whole.key, endpoints_of(whole)) for whole in slices[:count]]
+        burst.append(without_first_endpoint(whole) if goes else whole)
+    return burst, slices[:count]
 
 
 def _positions(cluster: Cluster) -> tuple[int, ...]:

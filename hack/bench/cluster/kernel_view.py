@@ -1,33 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernel of a node says about its rules, in microseconds whatever their number.
 
-Both questions cost the asked program nothing: the size of a table of legacy xtables, and the
-generation of nftables' rules, which grows with each transaction.
+Both questions cost the asked program nothing: whether a table of legacy xtables has another size,
+and what the kernel tells everybody about transactions of nftables.
 """
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from struct import Struct
 from typing import Final
 
-from bench.errors import BenchError
 from dataplane.kernel.table_info import table_info
 from lab import Host
 from rules.ir import Family, TableName
+from rules.model import ObjectKey
 
 _NETLINK_NETFILTER: Final = 12
-_GET_GENERATION: Final = 10 << 8 | 16
-"""NFT_MSG_GETGEN of the subsystem NFNL_SUBSYS_NFTABLES."""
-_REQUEST: Final = 1
-_ERROR: Final = 2
-_QUESTION: Final = Struct("=IHHIIBBH")
-"""nlmsghdr and nfgenmsg."""
-_GENERATION: Final = Struct(">I")
-_ATTRIBUTE_HEADER: Final = 4
+_NFTABLES_GROUP: Final = 1 << 6
+"""NFNLGRP_NFTABLES, which is 7, as a bit."""
+_BUFFER_BYTES: Final = 1 << 24
+"""For what one transaction may tell at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,8 @@ class TableSizes:
 class KernelView:
     """How to look at the rules of one contender, from the machine that the thread has entered."""
 
-    version: Callable[[], Hashable]
-    """Differs once other rules are in force."""
+    watching: Callable[[ObjectKey], AbstractContextManager[Callable[[], bool]]]
+    """In the block, tells whether other rules for the endpoints of a Service are in force."""
     listing: tuple[str, ...]
     """The command that prints all rules for Services."""
     sizes: Callable[[], TableSizes] | None
@@ -57,9 +53,36 @@ class KernelView:
         return addresses - set(re.findall(r"\d+\.\d+\.\d+\.\d+", listed))
 
 
-def _table_version() -> Hashable:
-    info = table_info(Family.IPV4, TableName.NAT)
-    return info.entries, info.size
+@contextmanager
+def _watching_table(_service: ObjectKey) -> Iterator[Callable[[], bool]]:
+    """An endpoint less or more is a smaller or larger table, in any layout."""
+
+    def size() -> tuple[int, int]:
+        info = table_info(Family.IPV4, TableName.NAT)
+        return info.entries, info.size
+
+    before = size()
+    yield lambda: size() != before
+
+
+@contextmanager
+def _watching_chain(service: ObjectKey) -> Iterator[Callable[[], bool]]:
+    """A Service's chain has its name. Chains of endpoints are removed later, which is no effect."""
+    chain = re.compile(rb"service-[A-Z0-9]+-" + re.escape(str(service)).encode())
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        sock.bind((0, _NFTABLES_GROUP))
+        sock.settimeout(0)
+
+        def is_changed() -> bool:
+            try:
+                while not chain.search(sock.recv(_BUFFER_BYTES)):
+                    pass
+            except BlockingIOError:
+                return False
+            return True
+
+        yield is_changed
 
 
 def _sizes() -> TableSizes:
@@ -67,16 +90,5 @@ def _sizes() -> TableSizes:
     return TableSizes(nat.entries, nat.size, filters.entries, filters.size)
 
 
-def _generation() -> Hashable:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as sock:
-        sock.bind((0, 0))
-        sock.send(_QUESTION.pack(_QUESTION.size, _GET_GENERATION, _REQUEST, 1, 0, 0, 0, 0))
-        answer = sock.recv(4096)
-    if _QUESTION.unpack_from(answer)[1] == _ERROR:
-        raise BenchError("this kernel has no nftables: leave out kube-proxy's nftables mode")
-    (generation,) = _GENERATION.unpack_from(answer, _QUESTION.size + _ATTRIBUTE_HEADER)
-    return int(generation)
-
-
-LEGACY: Final = KernelView(_table_version, ("iptables-legacy-save", "-t", "nat"), _sizes)
-NFTABLES: Final = KernelView(_generation, ("nft", "list", "table", "ip", "kube-proxy"), None)
+LEGACY: Final = KernelView(_watching_table, ("iptables-legacy-save", "-t", "nat"), _sizes)
+NFTABLES: Final = KernelView(_watching_chain, ("nft", "list", "table", "ip", "kube-proxy"), None)

@@ -31,7 +31,7 @@ _TIMEOUT_SECONDS: Final = 2.0
 _CLOSE_AT_ONCE: Final = pack("ii", 1, 0)
 """SO_LINGER: no connection stays in TIME_WAIT, and holds its port."""
 _DISPATCH_RULE: Final = re.compile(
-    r"^-A (?:KUBE-SERVICES|KUBE-VIP-\S+) -d (?P<address>\S+)/32 -p (?P<protocol>tcp|udp) "
+    r"^-A (?:KUBE-SERVICES|KUBE-SVC-IP-\S+) -d (?P<address>\S+)/32 -p (?P<protocol>tcp|udp) "
 )
 
 

@@ -7,7 +7,6 @@ import socket
 from dataclasses import replace
 from typing import Final
 
-from bench.cluster.manifests import endpoints_of
 from bench.objects import TARGET_PORT
 from lab import Host
 from rules.ir import Family
@@ -34,8 +33,7 @@ CANARY_SLICE: Final = EndpointSlice(
     (SlicePort("", TARGET_PORT),),
     (SliceEndpoint("10.128.0.1", "node-1"),),
 )
-WITH_ENDPOINT: Final = endpoints_of(CANARY_SLICE)
-WITHOUT_ENDPOINT: Final = endpoints_of(replace(CANARY_SLICE, endpoints=()))
+EMPTY_CANARY_SLICE: Final = replace(CANARY_SLICE, endpoints=())
 
 _CONNECT_SECONDS: Final = 0.1
 

@@ -20,7 +20,7 @@ _EXPLANATION: Final = (
     "Each contender serves a node of its own (a network namespace with its own xtables lock) from "
     "the same API server, one after the other, with the settings that it is shipped with. Times "
     "run from the API server's answer to a write until its effect shows: an endpoint change in the "
-    "size of the nat table, or the generation of nftables' rules, asked every millisecond; all "
+    "size of the nat table, or in what nftables tells of its chain, asked every millisecond; all "
     "else in a connection to a Service, tried every 5 ms; a burst from its first write. CPU is "
     "user and system time of the process tree, ended children included, until it is calm "
     f"again; memory is its resident set, sampled every {SAMPLE_PAUSE_SECONDS * 1e3:.0f} ms; table "

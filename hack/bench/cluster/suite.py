@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +29,8 @@ class Suite:
     trace: Trace | None
     progress: Callable[[str], None]
 
-    def measure(self, size: Size) -> SizeResult:
-        """Measure all contenders with one control plane, which is removed afterwards.
+    def measure(self, size: Size) -> Iterator[SizeResult]:
+        """Measure all contenders with one control plane; after each, tell all that is known.
 
         Raises:
             BenchError: a contender did not do what all must do.
@@ -39,16 +39,17 @@ class Suite:
         cluster = make_cluster(size.shape)
         if size.scope is Scope.PATHS:
             self.progress(f"{size.shape}: connections")
-            return SizeResult(size.shape, measure_loaded(cluster, self.contenders))
+            yield SizeResult(size.shape, measure_loaded(cluster, self.contenders))
+            return
         with running_site(self.programs, cluster) as site:
             self.progress(f"{size.shape}: filling the cluster")
             site.api.fill(cluster)
             site.api.create(CANARY, CANARY_SLICE)
-            results = {}
+            results: dict[Contender, ContenderResult] = {}
             for contender in self.contenders:
                 self.progress(f"{size.shape}: {contender.value}")
                 results[contender] = self._measure(contender, cluster, site, size.scope)
-        return SizeResult(size.shape, results)
+                yield SizeResult(size.shape, dict(results))
 
     def _measure(
         self, contender: Contender, cluster: Cluster, site: Site, scope: Scope

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from bench.cluster.cases import burst_changes, changes
-from bench.cluster.manifests import endpoints_of
 from bench.cluster.paths import vips_in_order
 from bench.objects import Shape, make_cluster
 
@@ -13,7 +12,7 @@ _LISTING = """\
 -A KUBE-SVC-X ! -s 10.128.0.0/9 -d 10.96.1.5/32 -p tcp -m tcp --dport 80 -j KUBE-MARK-MASQ
 -A KUBE-SERVICES -d 10.96.1.3/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-A
 -A KUBE-SERVICES -d 10.96.1.20/32 -p udp -m udp --dport 80 -j KUBE-SVC-B
--A KUBE-VIP-10.96.1.0-24 -d 10.96.1.2/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-C
+-A KUBE-SVC-IP-10.96.1.0-24 -d 10.96.1.2/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-C
 """
 
 
@@ -21,24 +20,23 @@ def test_each_change_is_undone_by_the_next() -> None:
     """An endpoint of another node goes and comes back, for one Service after the other."""
     made = list(changes(_CLUSTER, 8))
     whole = {one.key: one for one in _CLUSTER.slices}
-    assert len({key for key, _ in made}) == 4
-    for (key, gone), (same, back) in zip(made[::2], made[1::2], strict=True):
-        assert key == same
-        assert back == endpoints_of(whole[key])
+    assert len({one.key for one in made}) == 4
+    for gone, back in zip(made[::2], made[1::2], strict=True):
+        assert back == whole[gone.key]
         assert gone != back
-        assert whole[key].endpoints[0].node_name != _CLUSTER.node.name
+        assert back.endpoints[0].node_name != _CLUSTER.node.name
 
 
 def test_a_burst_changes_something_with_each_write() -> None:
     """A slice that is written again becomes what it was before; in the end all is undone."""
     burst, undo = burst_changes(_CLUSTER, 199)
-    now = {one.key: endpoints_of(one) for one in _CLUSTER.slices}
-    before = dict(now)
-    for key, change in burst:
-        assert now[key] != change
-        now[key] = change
+    before = {one.key: one for one in _CLUSTER.slices}
+    now = dict(before)
+    for one in burst:
+        assert now[one.key] != one
+        now[one.key] = one
     assert len(burst) == 199
-    assert now | dict(undo) == before
+    assert now | {one.key: one for one in undo} == before
 
 
 def test_vips_are_in_the_order_of_their_rules() -> None:
