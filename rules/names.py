@@ -27,24 +27,18 @@ LOCAL_POLICY_PREFIX: Final = "KUBE-SVL-"
 EXTERNAL_PREFIX: Final = "KUBE-EXT-"
 LOAD_BALANCER_PREFIX: Final = "KUBE-FW-"
 ENDPOINT_PREFIX: Final = "KUBE-SEP-"
-GROUP_PREFIX: Final = "KUBE-GRP"
-"""Then C or L, by the policy, and the group's digits before the hash of the service port."""
-
-CHOICE_PREFIXES: Final = (CLUSTER_POLICY_PREFIX, LOCAL_POLICY_PREFIX, GROUP_PREFIX)
-"""Chains that choose among the endpoints of a service port."""
-
 SERVICE_PREFIXES: Final = (
     CLUSTER_POLICY_PREFIX,
     LOCAL_POLICY_PREFIX,
     EXTERNAL_PREFIX,
     LOAD_BALANCER_PREFIX,
     ENDPOINT_PREFIX,
-    GROUP_PREFIX,
 )
-"""Chains of nat that belong to one service port or endpoint."""
+"""Chains of nat that kube-proxy deletes when it has no use for them. All of ours that come and go
+begin so: a chain that it leaves would hold on to others, and it could not delete those."""
 
-NAT_DISPATCH_PREFIX: Final = "KUBE-VIP-"
-NODE_PORT_DISPATCH_PREFIX: Final = "KUBE-PORT-"
+NAT_DISPATCH_PREFIX: Final = f"{CLUSTER_POLICY_PREFIX}IP-"
+NODE_PORT_DISPATCH_PREFIX: Final = f"{CLUSTER_POLICY_PREFIX}NP-"
 INTERNAL_REFUSAL_PREFIX: Final = "KUBE-NOEP-"
 EXTERNAL_REFUSAL_PREFIX: Final = "KUBE-NOEX-"
 NODE_PORT_REFUSAL_PREFIX: Final = "KUBE-NOPORT-"
@@ -67,6 +61,8 @@ and kubelet have no sets of such names."""
 
 KUBE_PROXY_CANARY: Final = "KUBE-PROXY-CANARY"
 """By its absence kube-proxy notices that a table was flushed."""
+
+_CHOICE_PREFIXES: Final = (CLUSTER_POLICY_PREFIX, LOCAL_POLICY_PREFIX)
 
 _LEFT_BY_KUBE_PROXY: Final = ("KUBE-XLB-", KUBE_PROXY_CANARY)
 """Chains of kube-proxy that have no place in our layout; the first: local external traffic until
@@ -95,6 +91,26 @@ def is_obsolete_unless_wanted(chain: str) -> bool:
     Such a chain goes when nobody wants it any more, whoever made it.
     """
     return chain.startswith((*SERVICE_PREFIXES, *DISPATCH_PREFIXES, *_LEFT_BY_KUBE_PROXY))
+
+
+def is_dispatch_chain(chain: str) -> bool:
+    """Whether ``chain`` is for a range of VIPs or node ports."""
+    return chain.startswith(DISPATCH_PREFIXES)
+
+
+def is_service_chain(chain: str) -> bool:
+    """Whether ``chain`` is a chain of nat that belongs to one service port or endpoint."""
+    return chain.startswith(SERVICE_PREFIXES) and not is_dispatch_chain(chain)
+
+
+def is_choice_chain(chain: str) -> bool:
+    """Whether ``chain`` chooses among endpoints of one service port: all of them, or a group."""
+    return chain.startswith(_CHOICE_PREFIXES) and not is_dispatch_chain(chain)
+
+
+def is_group_chain(chain: str) -> bool:
+    """Whether ``chain`` chooses among a group of the endpoints of one service port."""
+    return is_choice_chain(chain) and chain.count("-") > _CHOICE_PREFIXES[0].count("-")
 
 
 def hash_of(chain: str) -> str:
@@ -130,8 +146,8 @@ def endpoint_chain(service_port: str, protocol: str, endpoint: str) -> str:
 
 def group_chain(policy_chain: str, digits: str) -> str:
     """The chain of a group of the endpoints among which ``policy_chain`` chooses."""
-    policy = "L" if policy_chain.startswith(LOCAL_POLICY_PREFIX) else "C"
-    return f"{GROUP_PREFIX}{policy}{digits}-{hash_of(policy_chain)}"
+    prefix, hyphen, port_hash = policy_chain.rpartition("-")
+    return f"{prefix}{hyphen}{digits}{hyphen}{port_hash}"
 
 
 def client_set(endpoint_chain: str) -> str:

@@ -39,7 +39,7 @@ class Printed:
     def service_chains(self) -> set[str]:
         """All chains that belong to service ports and endpoints."""
         chains = self.tables[TableName.NAT].chains
-        return {chain for chain in chains if chain.startswith(names.SERVICE_PREFIXES)}
+        return {chain for chain in chains if names.is_service_chain(chain)}
 
     def _rules(self, table: TableName, chain: str) -> list[str]:
         found = dict(chains_in_order(self.tables[table]))

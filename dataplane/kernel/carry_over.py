@@ -134,7 +134,7 @@ class CarryOver:
     def _key(self, known: _Counted) -> Hashable:
         """The same for rules that count the same."""
         chain, identity = known
-        if chain.startswith(names.CHOICE_PREFIXES):
+        if names.is_choice_chain(chain):
             return names.hash_of(chain), identity
         return self._owners.get(chain, chain), identity
 

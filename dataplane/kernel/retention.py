@@ -81,7 +81,7 @@ class Retention:
         from them to the chain that they belong to.
         """
         return chain in _ENTRY_CHAINS or (
-            self.is_total and chain.startswith(names.DISPATCH_PREFIXES)
+            self.is_total and names.is_dispatch_chain(chain)
         )
 
     def _keeps_rule_to(self, target: str) -> bool:

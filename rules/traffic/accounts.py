@@ -78,13 +78,13 @@ def is_counted(table: TableName, target: str) -> bool:
     Targets that are no chain go by the name of their extension.
     """
     if table is TableName.NAT and target.startswith(_POLICY_PREFIXES):
-        return True
+        return not names.is_group_chain(target)
     return target in _COUNTED_TARGETS[table]
 
 
 def counts_endpoints(chain: str) -> bool:
     """Whether what a chain's rules count is about endpoints, as in most chains of a node."""
-    return chain.startswith((*names.CHOICE_PREFIXES, names.ENDPOINT_PREFIX))
+    return names.is_choice_chain(chain) or chain.startswith(names.ENDPOINT_PREFIX)
 
 
 def tree_of(chain: str) -> str:
@@ -131,7 +131,7 @@ class Accounts:
                 return account and Counter(account, account)
             case names.MARK_DROP:
                 return self._firewall(chain)
-            case str(target) if names.hash_of(target) in self._ports:
+            case str(target) if self._is_entered(target):
                 account = Account(names.hash_of(target), Purpose.SERVED)
                 return Counter((tree, target, header), account)
         return None
@@ -153,8 +153,12 @@ class Accounts:
             for endpoint in (*plan.endpoints.cluster, *plan.endpoints.local)
         }
 
+    def _is_entered(self, chain: str) -> bool:
+        """Whether the jump to ``chain`` is where a service port's rules begin."""
+        return names.hash_of(chain) in self._ports and not names.is_group_chain(chain)
+
     def _endpoint(self, chain: str, text: str) -> Account | None:
-        if chain.startswith(names.CHOICE_PREFIXES) and names.hash_of(chain) in self._ports:
+        if names.is_choice_chain(chain) and names.hash_of(chain) in self._ports:
             return Account(names.hash_of(chain), Purpose.TRANSLATED, text)
         return self._of_endpoint_chain.get(chain)
 

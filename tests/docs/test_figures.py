@@ -6,6 +6,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, ip_network
 from typing import Final
 
+from rules import names
 from rules.build import build
 from rules.ir import Family, Rules, Table, TableName
 from rules.model import (
@@ -57,7 +58,8 @@ def _compared(nat: Table, chain: str, destination: IPv4Address) -> int:
     for number, rule in enumerate(rules, start=1):
         if rule.destination and destination in ip_network(rule.destination):
             target = str(rule.target)
-            return number + (_compared(nat, target, destination) if "-VIP-" in target else 0)
+            is_inner = names.is_dispatch_chain(target)
+            return number + (_compared(nat, target, destination) if is_inner else 0)
     return len(rules)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -101,27 +100,6 @@ def test_objects_that_kubectl_is_asked_for_exist() -> None:
         for word in words:
             if "/" in word and not word.startswith(("-", "/", "http")) and "=" not in word:
                 assert word in known | {"daemonset/kube-proxy", "configmap/kube-proxy"}, word
-
-
-def test_patches_fit_the_daemonset() -> None:
-    """What kubectl is told to add to the agent's arguments goes where these are."""
-    daemonset = yaml.safe_load((ROOT / "hack" / "manifests" / "daemonset.yaml").read_text())
-    patches = [
-        change
-        for _, one in _COMMANDS
-        for word in shlex.split(one.line)
-        if word.startswith("--patch=")
-        for change in json.loads(word.removeprefix("--patch="))
-    ]
-
-    assert patches
-    for change in patches:
-        (*way, last) = change["path"].strip("/").split("/")
-        place = daemonset
-        for step in way:
-            place = place[int(step) if step.isdecimal() else step]
-        assert last == "-"
-        assert place[0] == "run"
 
 
 def test_scenarios_that_differ_are_listed() -> None:

@@ -52,7 +52,7 @@ def _services(plan: AddressPlan, many: int, *, is_served: bool = True) -> list[S
 
 
 def _tree(node: KernelNode, plan: AddressPlan) -> list[str]:
-    return [chain for _, chain in node.contents(plan) if chain.startswith(names.DISPATCH_PREFIXES)]
+    return [chain for _, chain in node.contents(plan) if names.is_dispatch_chain(chain)]
 
 
 def test_every_service_is_found(node: KernelNode, machines: NodeLab, plan: AddressPlan) -> None:
@@ -126,5 +126,5 @@ def test_groups_share_evenly(node: KernelNode, machines: NodeLab, plan: AddressP
 
 def _choices(node: KernelNode, plan: AddressPlan) -> Counter[str]:
     """How many flows were translated by the rules of each group."""
-    chains = [chain for _, chain in node.contents(plan) if chain.startswith(names.GROUP_PREFIX)]
+    chains = [chain for _, chain in node.contents(plan) if names.is_group_chain(chain)]
     return Counter({chain: sum(node.packets(plan, TableName.NAT, chain)) for chain in chains})

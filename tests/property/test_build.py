@@ -65,7 +65,7 @@ def test_services_do_not_touch_each_other(cluster: Cluster, on_node: FamilyConte
     alone = [build({key: state}, on_node)[TableName.NAT].chains for key, state in states.items()]
     for chains in alone:
         for name, rules in chains.items():
-            if name.startswith(names.SERVICE_PREFIXES):
+            if names.is_service_chain(name):
                 assert together[name] == rules
 
 

@@ -93,8 +93,11 @@ export function sparkline(values, most, label) {
       `${(left + index * step).toFixed(1)},${(height - 2 - (value / highest) * (height - 5)).toFixed(1)}`,
   );
   const picture = drawn("svg", {
-    class: "spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none",
-    role: "img", "aria-label": label,
+    class: "spark",
+    viewBox: `0 0 ${width} ${height}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": label,
   });
   picture.append(
     drawn("line", { class: "ground", x1: 0, x2: width, y1: height - 1, y2: height - 1 }),

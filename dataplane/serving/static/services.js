@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of service ports: search, order, a curve for each, endpoints inside.
 
-import { ask, byId, count, drawn, element, rate, several, showKeyed, sparkline } from "/status/elements.js";
+import {
+  ask,
+  byId,
+  count,
+  drawn,
+  element,
+  rate,
+  several,
+  showKeyed,
+  sparkline,
+} from "/status/elements.js";
 
 export const SAMPLES = 60;
 
@@ -40,7 +50,12 @@ function remember(key, one) {
 }
 
 function makeRow(one) {
-  const row = element("details", { class: "service" }, element("summary"), element("div", { class: "inside" }));
+  const row = element(
+    "details",
+    { class: "service" },
+    element("summary"),
+    element("div", { class: "inside" }),
+  );
   row.dataset.service = one.servicePort;
   return row;
 }
@@ -50,11 +65,26 @@ function updateRow(row, one, history) {
   const vips = one.addresses.map((address) => shown(address));
   const endpoints = several(one.endpointCount, "endpoint");
   summary.replaceChildren(
-    element("span", { class: "name" }, one.servicePort, element("span", { class: "tag" }, one.protocol),
-      element("span", { class: "tag" }, one.family), warningOf(one)),
-    element("span", { class: "where" }, `${vips.slice(0, 3).join(", ")}${vips.length > 3 ? ", …" : ""} · ${endpoints}`),
+    element(
+      "span",
+      { class: "name" },
+      one.servicePort,
+      element("span", { class: "tag" }, one.protocol),
+      element("span", { class: "tag" }, one.family),
+      warningOf(one),
+    ),
+    element(
+      "span",
+      { class: "where" },
+      `${vips.slice(0, 3).join(", ")}${vips.length > 3 ? ", …" : ""} · ${endpoints}`,
+    ),
     sparkline(history, SAMPLES, `connections per second, now ${rate(one.connectionsPerSecond)}`),
-    element("span", { class: "rate" }, rate(one.connectionsPerSecond), element("small", {}, "per second")),
+    element(
+      "span",
+      { class: "rate" },
+      rate(one.connectionsPerSecond),
+      element("small", {}, "per second"),
+    ),
   );
   // Not under the hands of somebody who is at one of its buttons.
   if (row.open && !inside.contains(document.activeElement)) inside.replaceChildren(...details(one));
@@ -76,7 +106,11 @@ function details(one) {
   const addresses = one.addresses.map((address) => {
     const label = `${shown(address)}`;
     if (address.kind === "nodePort") return element("span", { class: "tag" }, label);
-    const button = element("button", { type: "button", class: "address", title: "Trace a packet to it" }, label);
+    const button = element(
+      "button",
+      { type: "button", class: "address", title: "Trace a packet to it" },
+      label,
+    );
     button.addEventListener("click", () => {
       byId("trace-to").value = `${address.address}/${one.protocol}`;
       byId("trace").scrollIntoView();
@@ -89,8 +123,12 @@ function details(one) {
   const dropped = Object.values(one.dropped).reduce((sum, number) => sum + number, 0);
   return [
     element("div", { class: "chips" }, ...addresses),
-    element("p", { class: "quiet" }, `Traffic policy: ${policies.join(", ")}. Since these rules stand: ` +
-      `${several(one.connections, "connection")}, ${several(dropped, "packet")} dropped, ${count(one.rejected)} rejected.`),
+    element(
+      "p",
+      { class: "quiet" },
+      `Traffic policy: ${policies.join(", ")}. Since these rules stand: ` +
+        `${several(one.connections, "connection")}, ${several(dropped, "packet")} dropped, ${count(one.rejected)} rejected.`,
+    ),
     one.endpoints.length ? endpointTable(one) : null,
   ].filter((part) => part !== null);
 }
@@ -98,24 +136,56 @@ function details(one) {
 function endpointTable(one) {
   const highest = Math.max(...one.endpoints.map((endpoint) => endpoint.connections), 1);
   const hidden = one.endpointCount - one.endpoints.length;
-  return element("table", { class: "endpoints" },
-    element("thead", {}, element("tr", {},
-      element("th", { scope: "col" }, "Endpoint"),
-      element("th", { scope: "col" }, "Share"),
-      element("th", { scope: "col", class: "number" }, "Connections"),
-      element("th", { scope: "col", class: "number" }, "Per second"))),
-    element("tbody", {},
-      ...one.endpoints.map((endpoint) => element("tr", {},
-        element("td", { class: "mono" }, endpoint.endpoint, endpoint.local ? " " : null,
-          endpoint.local ? element("span", { class: "tag" }, "local") : null),
-        element("td", {}, share(endpoint.connections / highest)),
-        element("td", { class: "number" }, count(endpoint.connections)),
-        element("td", { class: "number" }, rate(endpoint.connectionsPerSecond)))),
-      hidden ? element("tr", {}, element("td", { colspan: 4, class: "quiet" }, `and ${count(hidden)} more`)) : null));
+  return element(
+    "table",
+    { class: "endpoints" },
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        element("th", { scope: "col" }, "Endpoint"),
+        element("th", { scope: "col" }, "Share"),
+        element("th", { scope: "col", class: "number" }, "Connections"),
+        element("th", { scope: "col", class: "number" }, "Per second"),
+      ),
+    ),
+    element(
+      "tbody",
+      {},
+      ...one.endpoints.map((endpoint) =>
+        element(
+          "tr",
+          {},
+          element(
+            "td",
+            { class: "mono" },
+            endpoint.endpoint,
+            endpoint.local ? " " : null,
+            endpoint.local ? element("span", { class: "tag" }, "local") : null,
+          ),
+          element("td", {}, share(endpoint.connections / highest)),
+          element("td", { class: "number" }, count(endpoint.connections)),
+          element("td", { class: "number" }, rate(endpoint.connectionsPerSecond)),
+        ),
+      ),
+      hidden
+        ? element(
+            "tr",
+            {},
+            element("td", { colspan: 4, class: "quiet" }, `and ${count(hidden)} more`),
+          )
+        : null,
+    ),
+  );
 }
 
 function share(part) {
-  return drawn("svg", { class: "share", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
+  return drawn(
+    "svg",
+    { class: "share", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
     drawn("rect", { class: "all", width: 100, height: 8, rx: 2 }),
-    drawn("rect", { class: "own", width: (100 * part).toFixed(1), height: 8, rx: 2 }));
+    drawn("rect", { class: "own", width: (100 * part).toFixed(1), height: 8, rx: 2 }),
+  );
 }

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page: asks the agent every two seconds while somebody looks, and shows what it says.
 
-import { ask, byId, clock, count, element, milliseconds, rate, several, sparkline } from "/status/elements.js";
+import {
+  ask,
+  byId,
+  clock,
+  count,
+  element,
+  milliseconds,
+  rate,
+  several,
+  sparkline,
+} from "/status/elements.js";
 import { SAMPLES, refreshServices } from "/status/services.js";
 import { refreshSyncs, showLegend } from "/status/syncs.js";
 import { prepareTrace } from "/status/trace.js";
@@ -14,7 +24,13 @@ let answeredAt = null;
 let isAsking = false;
 
 function card(title, value, ...below) {
-  return element("div", { class: "card" }, element("h3", {}, title), element("b", {}, value), ...below);
+  return element(
+    "div",
+    { class: "card" },
+    element("h3", {}, title),
+    element("b", {}, value),
+    ...below,
+  );
 }
 
 function quiet(text) {
@@ -33,7 +49,8 @@ function showOverview(summary, syncs, perSecond) {
   const health = byId("health");
   const setAside = sum(families.map((one) => one.setAside.length));
   if (!summary.healthy) [health.textContent, health.className] = ["late", "pill bad"];
-  else if (!summary.nodeEligible) [health.textContent, health.className] = ["node is leaving", "pill warn"];
+  else if (!summary.nodeEligible)
+    [health.textContent, health.className] = ["node is leaving", "pill warn"];
   else if (setAside) [health.textContent, health.className] = ["services set aside", "pill warn"];
   else [health.textContent, health.className] = ["healthy", "pill good"];
   if (perSecond !== null) totals.push(perSecond);
@@ -42,12 +59,38 @@ function showOverview(summary, syncs, perSecond) {
   const endpoints = sum(families.map((one) => one.endpoints));
   const last = syncs.find((one) => !one.error);
   byId("overview").replaceChildren(
-    card("Connections per second", rate(perSecond), sparkline(totals, SAMPLES, "all services together")),
+    card(
+      "Connections per second",
+      rate(perSecond),
+      sparkline(totals, SAMPLES, "all services together"),
+    ),
     card("Services", count(summary.services), quiet(several(endpoints, "endpoint"))),
-    card("Rules", count(sum(tables.map((one) => one.rules))),
-      quiet(`in ${several(sum(tables.map((one) => one.chains)), "chain")}, ${Object.keys(summary.families).join(" and ")}`)),
-    card("Last sync", last ? milliseconds(last.ms) : "–", quiet(last ? `${last.family} at ${clock(last.at)}` : "none yet")),
-    ...(setAside ? [card("Set aside", count(setAside), quiet(families.flatMap((one) => one.setAside).map((one) => one.service).join(", ")))] : []),
+    card(
+      "Rules",
+      count(sum(tables.map((one) => one.rules))),
+      quiet(
+        `in ${several(sum(tables.map((one) => one.chains)), "chain")}, ${Object.keys(summary.families).join(" and ")}`,
+      ),
+    ),
+    card(
+      "Last sync",
+      last ? milliseconds(last.ms) : "–",
+      quiet(last ? `${last.family} at ${clock(last.at)}` : "none yet"),
+    ),
+    ...(setAside
+      ? [
+          card(
+            "Set aside",
+            count(setAside),
+            quiet(
+              families
+                .flatMap((one) => one.setAside)
+                .map((one) => one.service)
+                .join(", "),
+            ),
+          ),
+        ]
+      : []),
   );
 }
 
@@ -55,7 +98,11 @@ async function refresh() {
   if (isAsking) return;
   isAsking = true;
   try {
-    const [summary, syncs, perSecond] = await Promise.all([ask("summary"), refreshSyncs(), refreshServices()]);
+    const [summary, syncs, perSecond] = await Promise.all([
+      ask("summary"),
+      refreshSyncs(),
+      refreshServices(),
+    ]);
     showOverview(summary, syncs, perSecond);
     answeredAt = Date.now() / 1000;
     byId("away").hidden = true;
@@ -76,9 +123,14 @@ function lines(sign, kind, rules) {
 
 function chainDifference(one) {
   const state = !one.inKernel ? "missing chain" : one.isDesired ? "differs" : "should be gone";
-  return element("div", { class: "chain-diff" },
+  return element(
+    "div",
+    { class: "chain-diff" },
     element("h3", {}, `${one.family} ${one.table} ${one.chain}: ${state}`),
-    ...lines("+", "good", one.missing), ...lines("−", "bad", one.surplus), ...lines("↕", "warn", one.moved));
+    ...lines("+", "good", one.missing),
+    ...lines("−", "bad", one.surplus),
+    ...lines("↕", "warn", one.moved),
+  );
 }
 
 async function compare() {
@@ -89,11 +141,23 @@ async function compare() {
     const found = answer.differences.map(chainDifference);
     const hidden = answer.chains - found.length;
     const head = answer.same
-      ? element("p", { class: "note good" }, `The kernel has exactly the rules that were committed (${answer.families.join(", ")}).`)
-      : element("p", { class: "note bad" }, `${several(answer.chains, "chain")} not as committed: ` +
-        "+ is missing in the kernel, − is too much there, ↕ stands in another place.");
-    const motion = answer.isStill ? [] : [element("p", { class: "note warn" }, "A sync was at work meanwhile; compare again.")];
-    const more = hidden ? [element("p", { class: "quiet" }, `and ${several(hidden, "chain")} more`)] : [];
+      ? element(
+          "p",
+          { class: "note good" },
+          `The kernel has exactly the rules that were committed (${answer.families.join(", ")}).`,
+        )
+      : element(
+          "p",
+          { class: "note bad" },
+          `${several(answer.chains, "chain")} not as committed: ` +
+            "+ is missing in the kernel, − is too much there, ↕ stands in another place.",
+        );
+    const motion = answer.isStill
+      ? []
+      : [element("p", { class: "note warn" }, "A sync was at work meanwhile; compare again.")];
+    const more = hidden
+      ? [element("p", { class: "quiet" }, `and ${several(hidden, "chain")} more`)]
+      : [];
     result.replaceChildren(head, ...motion, ...found, ...more);
   } catch (error) {
     result.replaceChildren(element("p", { class: "alert" }, error.message));
@@ -112,7 +176,11 @@ function prepare() {
     byId("pause").textContent = isPaused ? "Resume" : "Pause";
     if (!isPaused) refresh();
   });
-  for (const [id, event] of [["search", "input"], ["order", "change"], ["all-syncs", "change"]]) {
+  for (const [id, event] of [
+    ["search", "input"],
+    ["order", "change"],
+    ["all-syncs", "change"],
+  ]) {
     byId(id).addEventListener(event, refresh);
   }
   document.addEventListener("visibilitychange", () => {

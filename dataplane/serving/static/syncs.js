@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last syncs, each with what changed and a bar of its phases.
 
-import { ask, byId, clock, drawn, element, milliseconds, several, showKeyed } from "/status/elements.js";
+import {
+  ask,
+  byId,
+  clock,
+  drawn,
+  element,
+  milliseconds,
+  several,
+  showKeyed,
+} from "/status/elements.js";
 
 const PHASES = {
   build: "building rules",
@@ -15,8 +24,17 @@ const rows = new Map();
 export function showLegend() {
   byId("legend").replaceChildren(
     ...Object.entries(PHASES).map(([name, text]) =>
-      element("li", {}, drawn("svg", { viewBox: "0 0 8 8", "aria-hidden": "true" },
-        drawn("rect", { class: name, width: 8, height: 8, rx: 2 })), text)),
+      element(
+        "li",
+        {},
+        drawn(
+          "svg",
+          { viewBox: "0 0 8 8", "aria-hidden": "true" },
+          drawn("rect", { class: name, width: 8, height: 8, rx: 2 }),
+        ),
+        text,
+      ),
+    ),
   );
 }
 
@@ -36,13 +54,25 @@ export async function refreshSyncs() {
 function makeRow(one) {
   const changes = changesOf(one);
   const what = one.error ?? (changes.join("; ") || quietText(one));
-  return element("details", { class: "sync" },
-    element("summary", {},
-      element("span", { class: "when" }, clock(one.at), " ", element("span", { class: "tag" }, one.family)),
+  return element(
+    "details",
+    { class: "sync" },
+    element(
+      "summary",
+      {},
+      element(
+        "span",
+        { class: "when" },
+        clock(one.at),
+        " ",
+        element("span", { class: "tag" }, one.family),
+      ),
       element("span", { class: "what" }, pill(one), what),
       element("span", { class: "chart" }),
-      element("span", { class: "took" }, milliseconds(one.ms), waitOf(one))),
-    element("div", { class: "inside" }, factsOf(one)));
+      element("span", { class: "took" }, milliseconds(one.ms), waitOf(one)),
+    ),
+    element("div", { class: "inside" }, factsOf(one)),
+  );
 }
 
 function waitOf(one) {
@@ -64,7 +94,8 @@ function rulesOf(changes) {
   return [
     ["rules", changes.rulesAdded, changes.rulesDeleted],
     ["chains", changes.chainsAdded, changes.chainsDeleted],
-  ].filter(([, added, deleted]) => added || deleted)
+  ]
+    .filter(([, added, deleted]) => added || deleted)
     .map(([what, added, deleted]) => `${what} +${added} −${deleted}`)
     .join(", ");
 }
@@ -73,8 +104,14 @@ function changesOf(one) {
   if (one.error) return [];
   const found = ["services", "endpoints"].flatMap((what) => {
     const { added, removed, changed } = one[what];
-    const counts = [["+", added], ["−", removed], ["~", changed]].filter(([, number]) => number);
-    return counts.length ? [`${what} ${counts.map(([sign, number]) => sign + number).join(" ")}`] : [];
+    const counts = [
+      ["+", added],
+      ["−", removed],
+      ["~", changed],
+    ].filter(([, number]) => number);
+    return counts.length
+      ? [`${what} ${counts.map(([sign, number]) => sign + number).join(" ")}`]
+      : [];
   });
   for (const [table, done] of Object.entries(one.tables)) {
     if (rulesOf(done.changes)) found.push(`${table}: ${rulesOf(done.changes)}`);
@@ -98,35 +135,61 @@ function total(phases) {
 function updateBar(row, one, longest) {
   const phases = phasesOf(one);
   const label = phases.map(([name, ms]) => `${PHASES[name]} ${milliseconds(ms)}`).join(", ");
-  const bar = drawn("svg", {
-    class: "bars", viewBox: "0 0 200 12", preserveAspectRatio: "none", role: "img", "aria-label": label,
-  }, drawn("rect", { class: "trough", width: 200, height: 12 }));
+  const bar = drawn(
+    "svg",
+    {
+      class: "bars",
+      viewBox: "0 0 200 12",
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": label,
+    },
+    drawn("rect", { class: "trough", width: 200, height: 12 }),
+  );
   let left = 0;
   for (const [name, ms] of phases) {
     const width = (200 * ms) / longest;
-    bar.append(drawn("rect", { class: name, x: left.toFixed(2), width: width.toFixed(2), height: 12 }));
+    bar.append(
+      drawn("rect", { class: name, x: left.toFixed(2), width: width.toFixed(2), height: 12 }),
+    );
     left += width;
   }
   row.querySelector(".chart, .bars").replaceWith(bar);
 }
 
 function factsOf(one) {
-  const facts = [["reason", one.reason], ["took", milliseconds(one.ms)]];
+  const facts = [
+    ["reason", one.reason],
+    ["took", milliseconds(one.ms)],
+  ];
   if (one.error) facts.push(["error", one.error]);
   else {
     for (const what of ["services", "endpoints"]) {
       const { added, removed, changed, names } = one[what];
       const left = added + removed + changed - names.length;
-      if (names.length) facts.push([what, names.join(", ") + (left ? ` and ${several(left, "more", "more")}` : "")]);
+      if (names.length)
+        facts.push([
+          what,
+          names.join(", ") + (left ? ` and ${several(left, "more", "more")}` : ""),
+        ]);
     }
-    facts.push(["waited", `${milliseconds(one.phases.queue)} in the queue`], ["build", milliseconds(one.phases.build)]);
+    facts.push(
+      ["waited", `${milliseconds(one.phases.queue)} in the queue`],
+      ["build", milliseconds(one.phases.build)],
+    );
     for (const table of Object.keys(one.tables)) {
       const times = one.phases[table];
-      facts.push([table, `${milliseconds(times.ms)}: lock ${milliseconds(times.lock)}, ` +
-        `compare ${milliseconds(times.compare)}, kernel ${milliseconds(times.kernel)}`]);
+      facts.push([
+        table,
+        `${milliseconds(times.ms)}: lock ${milliseconds(times.lock)}, ` +
+          `compare ${milliseconds(times.compare)}, kernel ${milliseconds(times.kernel)}`,
+      ]);
     }
     if (one.setAside.length) facts.push(["set aside", one.setAside.join(", ")]);
   }
-  return element("dl", { class: "facts" },
-    ...facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
+  return element(
+    "dl",
+    { class: "facts" },
+    ...facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]),
+  );
 }

@@ -29,12 +29,15 @@ export function prepareTrace() {
   });
   new ResizeObserver(() => {
     const picture = byId("trace-result").querySelector(".way");
-    if (picture !== null && last !== null) picture.replaceWith(drawWay(last, byId("trace-result").clientWidth));
+    if (picture !== null && last !== null)
+      picture.replaceWith(drawWay(last, byId("trace-result").clientWidth));
   }).observe(byId("trace"));
 }
 
 async function follow(form) {
-  const given = Object.fromEntries([...new FormData(form)].filter(([, value]) => value.trim() !== ""));
+  const given = Object.fromEntries(
+    [...new FormData(form)].filter(([, value]) => value.trim() !== ""),
+  );
   const button = form.querySelector("button");
   button.disabled = true;
   try {
@@ -64,11 +67,17 @@ function show(trace) {
   const hidden = trace.pathCount - trace.paths.length;
   result.replaceChildren(
     element("ul", { class: "fates" }, ...fatesOf(trace).map(fateLine)),
-    ...(hidden ? [element("p", { class: "quiet" }, `and ${several(hidden, "more way", "more ways")}`)] : []),
+    ...(hidden
+      ? [element("p", { class: "quiet" }, `and ${several(hidden, "more way", "more ways")}`)]
+      : []),
     ...(trace.absent.length ? [absentLine(trace)] : []),
     drawWay(trace, result.clientWidth),
-    element("details", { class: "words" }, element("summary", {}, "The rules that it meets"),
-      element("pre", {}, trace.words)),
+    element(
+      "details",
+      { class: "words" },
+      element("summary", {}, "The rules that it meets"),
+      element("pre", {}, trace.words),
+    ),
   );
 }
 
@@ -88,17 +97,36 @@ function fateLine(end) {
   const remembered = end.assumptions.filter((one) => one.remembered).length > 0;
   const notes = [];
   if (end.masqueraded) notes.push("masqueraded");
-  if (end.refusal) notes.push((REFUSALS[end.refusal.policy] ?? ((where) => where))(end.refusal.where));
-  if (end.assumptions.length) notes.push(remembered ? "if it remembers the client" : "if no endpoint remembers the client");
-  return element("li", {},
-    element("span", { class: "odds" }, `${(100 * end.probability).toFixed(end.probability === 1 ? 0 : 2)} %`),
+  if (end.refusal)
+    notes.push((REFUSALS[end.refusal.policy] ?? ((where) => where))(end.refusal.where));
+  if (end.assumptions.length)
+    notes.push(remembered ? "if it remembers the client" : "if no endpoint remembers the client");
+  return element(
+    "li",
+    {},
+    element(
+      "span",
+      { class: "odds" },
+      `${(100 * end.probability).toFixed(end.probability === 1 ? 0 : 2)} %`,
+    ),
     element("span", { class: `pill ${isGood ? "good" : "bad"}` }, end.fate),
-    element("span", { class: "mono" }, isGood ? `to ${end.endpoint ? "endpoint " : ""}${end.destination}` : end.destination),
-    notes.length ? element("span", { class: "quiet" }, notes.join(", ")) : null);
+    element(
+      "span",
+      { class: "mono" },
+      isGood ? `to ${end.endpoint ? "endpoint " : ""}${end.destination}` : end.destination,
+    ),
+    notes.length ? element("span", { class: "quiet" }, notes.join(", ")) : null,
+  );
 }
 
 function absentLine(trace) {
-  const named = trace.absent.slice(0, 5).map((one) => `${one.endpoint} (${REASONS[one.reason] ?? one.reason})`);
+  const named = trace.absent
+    .slice(0, 5)
+    .map((one) => `${one.endpoint} (${REASONS[one.reason] ?? one.reason})`);
   const hidden = trace.absentCount - named.length;
-  return element("p", { class: "quiet" }, `Not among its endpoints: ${named.join(", ")}${hidden ? ` and ${hidden} more` : ""}.`);
+  return element(
+    "p",
+    { class: "quiet" },
+    `Not among its endpoints: ${named.join(", ")}${hidden ? ` and ${hidden} more` : ""}.`,
+  );
 }

@@ -36,7 +36,12 @@ export function drawWay(trace, room) {
   const arrows = arrowsOf(graph);
   const names = ranks.map((rank) => rank.map((node) => node.name).join(" or ")).join(", then ");
   const picture = drawn("svg", {
-    class: "way", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `The way: ${names}`,
+    class: "way",
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+    role: "img",
+    "aria-label": `The way: ${names}`,
   });
   picture.append(...groups.map((group) => drawn("rect", { class: "group", ...group, rx: 12 })));
   picture.append(...arrows.map((arrow) => drawArrow(arrow)));
@@ -54,7 +59,11 @@ function graphOf(trace) {
     return graph.nodes.get(key);
   };
   const { source, fromThisNode } = trace.packet;
-  const start = node("start", { name: source, text: fromThisNode ? "a process of this node" : "the sender", kind: "plain" });
+  const start = node("start", {
+    name: source,
+    text: fromThisNode ? "a process of this node" : "the sender",
+    kind: "plain",
+  });
   for (const path of trace.paths) {
     graph.hasAssumptions ||= path.assumptions.length > 0;
     let before = start;
@@ -80,7 +89,15 @@ function chainsOf(path, node) {
       const name = `${step.table} ${step.chain}`;
       visits.set(name, (visits.get(name) ?? 0) + 1);
       const key = `${name} ${visits.get(name)}`;
-      found.push(node(key, { name: step.chain, chain: step.chain, table: step.table, kind: step.table, text: `${step.table} · ${doesOf(step.chain)}` }));
+      found.push(
+        node(key, {
+          name: step.chain,
+          chain: step.chain,
+          table: step.table,
+          kind: step.table,
+          text: `${step.table} · ${doesOf(step.chain)}`,
+        }),
+      );
     }
     const [, endpoint] = / -j DNAT --to-destination (\S+)/.exec(step.rule) ?? [];
     if (endpoint) showEndpoint(endpoint, step, found, node);
@@ -96,12 +113,24 @@ function showEndpoint(endpoint, step, found, node) {
 
 function endOf(path, node) {
   const isGood = path.fate === "sent" || path.fate === "delivered";
-  const text = path.masqueraded ? "with this node's address" : path.refusal ? path.refusal.where : "with its own address";
-  return node(`end ${path.fate} ${text}`, { name: path.fate, text, kind: isGood ? "end-good" : "end-bad" });
+  const text = path.masqueraded
+    ? "with this node's address"
+    : path.refusal
+      ? path.refusal.where
+      : "with its own address";
+  return node(`end ${path.fate} ${text}`, {
+    name: path.fate,
+    text,
+    kind: isGood ? "end-good" : "end-bad",
+  });
 }
 
 function doesOf(chain) {
-  return DOES.find(([prefix]) => chain === prefix || (prefix.endsWith("-") && chain.startsWith(prefix)))?.[1] ?? "rules";
+  return (
+    DOES.find(
+      ([prefix]) => chain === prefix || (prefix.endsWith("-") && chain.startsWith(prefix)),
+    )?.[1] ?? "rules"
+  );
 }
 
 // Each box comes below all that lead to it; of many beside each other only the first are shown.
@@ -127,7 +156,12 @@ function ranksOf(graph) {
 function shortened(rank, graph) {
   if (rank.length <= MOST_IN_RANK) return rank;
   const hidden = new Set(rank.slice(MOST_IN_RANK - 1));
-  const rest = { name: `${hidden.size} more`, text: "like these", kind: "plain", badges: new Set() };
+  const rest = {
+    name: `${hidden.size} more`,
+    text: "like these",
+    kind: "plain",
+    badges: new Set(),
+  };
   for (const edge of graph.edges) {
     if (hidden.has(edge.from)) edge.from = rest;
     if (hidden.has(edge.to)) edge.to = rest;
@@ -175,8 +209,15 @@ function place(ranks, width) {
 function drawNode(node) {
   const isEnd = node.kind.startsWith("end-");
   const parts = [
-    drawn("rect", { class: isEnd ? node.kind : "box", width: BOX.width, height: BOX.height, rx: 8 }),
-    isEnd ? null : drawn("rect", { class: node.kind, x: 0, y: 8, width: 3, height: BOX.height - 16, rx: 1.5 }),
+    drawn("rect", {
+      class: isEnd ? node.kind : "box",
+      width: BOX.width,
+      height: BOX.height,
+      rx: 8,
+    }),
+    isEnd
+      ? null
+      : drawn("rect", { class: node.kind, x: 0, y: 8, width: 3, height: BOX.height - 16, rx: 1.5 }),
     drawn("text", { class: "chain", x: 12, y: 18 }, node.name),
     drawn("text", { class: "does", x: 12, y: 33 }, clipped(node.text)),
     drawn("title", {}, `${node.name}: ${node.text}`),
@@ -188,7 +229,11 @@ function drawNode(node) {
       drawn("text", { class: "badge-text", x: left + 17, y: 33.5, "text-anchor": "middle" }, badge),
     );
   });
-  return drawn("g", { class: "node", transform: `translate(${node.x.toFixed(1)} ${node.y})` }, ...parts);
+  return drawn(
+    "g",
+    { class: "node", transform: `translate(${node.x.toFixed(1)} ${node.y})` },
+    ...parts,
+  );
 }
 
 function clipped(text) {
@@ -213,9 +258,18 @@ function drawArrow([tail, head]) {
   const [x1, y1] = [tail.x + tail.width / 2, tail.y + tail.height];
   const [x2, y2] = [head.x + head.width / 2, head.y];
   const bend = Math.max(14, Math.min((y2 - y1) / 2, 60));
-  return drawn("g", {},
-    drawn("path", { class: "edge", d: `M${x1} ${y1} C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2 - 5}` }),
-    drawn("path", { class: "arrow", d: `M${x2 - 4} ${y2 - 7} L${x2 + 4} ${y2 - 7} L${x2} ${y2} Z` }));
+  return drawn(
+    "g",
+    {},
+    drawn("path", {
+      class: "edge",
+      d: `M${x1} ${y1} C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2 - 5}`,
+    }),
+    drawn("path", {
+      class: "arrow",
+      d: `M${x2 - 4} ${y2 - 7} L${x2 + 4} ${y2 - 7} L${x2} ${y2} Z`,
+    }),
+  );
 }
 
 // Where ways part, how likely each of them is; session affinity knows no odds.
@@ -225,7 +279,8 @@ function drawOdds(edge, graph) {
   const share = edge.odds / all.reduce((sum, other) => sum + other.odds, 0);
   const text = `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
   const [x, y] = edge.to.group
-    ? [edge.to.x + BOX.width - 34, edge.to.y + 33]
+    ? [edge.to.x + BOX.width - 10, edge.to.y + 33]
     : [edge.to.x + BOX.width / 2 + 9, edge.to.y - 9];
-  return [drawn("text", { class: edge.to.group ? "percent inside" : "percent", x, y }, text)];
+  const [kind, anchor] = edge.to.group ? ["percent inside", "end"] : ["percent", "start"];
+  return [drawn("text", { class: kind, x, y, "text-anchor": anchor }, text)];
 }

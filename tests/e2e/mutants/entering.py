@@ -41,7 +41,7 @@ def _node_port_jumps_first(rules: Rules) -> Rules:
 
 
 def _first_branch_only(rules: Rules) -> Rules:
-    branches = [rule for rule in rules if str(rule.target).startswith(names.DISPATCH_PREFIXES)]
+    branches = [rule for rule in rules if names.is_dispatch_chain(str(rule.target))]
     return tuple(rule for rule in rules if rule not in branches[1:])
 
 

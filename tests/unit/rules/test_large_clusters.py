@@ -91,7 +91,7 @@ def test_very_many_endpoints_are_chosen_by_groups(seconds: int | None, *, has_gr
     pods = [remote(f"10.244.2.{number}") for number in range(1, 200)]
     rules = _large(IPV4, state(IPV4, *pods, affinity_seconds=seconds))
 
-    groups = [one for one in rules.service_chains() if one.startswith(names.GROUP_PREFIX)]
+    groups = [one for one in rules.service_chains() if names.is_group_chain(one)]
     assert bool(groups) is has_groups
     standing = [line for chain in (SVC, *groups) for line in rules.nat(chain)]
     assert sum("DNAT" in line or "KUBE-SEP" in line for line in standing) >= len(pods)

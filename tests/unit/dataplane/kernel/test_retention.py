@@ -56,7 +56,7 @@ def test_rules_that_stay_come_before_node_ports() -> None:
 
 def test_chains_for_a_range_of_vips_keep_rules_for_a_while_only() -> None:
     """They are not there for good: what stays longer has to stand above them."""
-    chain = "KUBE-VIP-10.96.0.0-20"
+    chain = "KUBE-SVC-IP-10.96.0.0-20"
     assert _merged(EVERYTHING, chain, "KUBE-FW-A") == ["KUBE-SVC-C", "KUBE-FW-A", names.NODE_PORTS]
     assert _merged(_A, chain, "KUBE-FW-A") == ["KUBE-SVC-C", names.NODE_PORTS]
 

@@ -134,7 +134,7 @@ def test_what_takes_the_place_of_a_rule_has_its_slot(plan: AddressPlan) -> None:
     assert counters[0] == counters[1]
     assert counters[0] is not None
     assert counters[0].account == Account(port.hash, Purpose.TRANSLATED, endpoint)
-    assert accounts.counter(TableName.NAT, "KUBE-VIP-x", lead, "") == accounts.counter(
+    assert accounts.counter(TableName.NAT, "KUBE-SVC-IP-x", lead, "") == accounts.counter(
         TableName.NAT, names.SERVICES, lead, ""
     )
 
@@ -142,7 +142,7 @@ def test_what_takes_the_place_of_a_rule_has_its_slot(plan: AddressPlan) -> None:
 @pytest.mark.parametrize(
     ("chain", "root"),
     [
-        ("KUBE-VIP-10.96.0.0-24", names.SERVICES),
+        ("KUBE-SVC-IP-10.96.0.0-24", names.SERVICES),
         ("KUBE-NOEX-10.96.0.0-24", names.EXTERNAL_SERVICES),
         (names.SERVICES, names.SERVICES),
         ("KUBE-SVC-A", "KUBE-SVC-A"),
