@@ -17,7 +17,7 @@ from tests.page.stand import URL, busy_node
 _FOLDER: Final = Path(__file__).parents[2] / "hack/docs/screenshots"
 _WEB: Final = "[data-service='default/web:http']"
 _LONGEST_WAIT_SECONDS: Final = 240.0
-_HEIGHTS: Final = {"services": 1150, "way-phone": 1010}
+_HEIGHTS: Final = {"services": 1150, "way-phone": 1000}
 
 
 def _have_curves(page: Browser) -> bool:
@@ -38,7 +38,7 @@ def _take(page: Browser) -> None:
     page.write("#trace-to", "198.51.100.0:80/tcp")
     page.click("#trace-form button")
     page.find(".way")
-    page.run("document.querySelector('.fates').scrollIntoView()")
+    page.run("document.querySelector('.way').scrollIntoView()")
     page.photograph(_FOLDER / "way-phone.png")
 
 

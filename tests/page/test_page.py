@@ -109,6 +109,7 @@ def test_a_packet_that_is_refused(page: Browser) -> None:
     _trace(page, "10.244.1.2", "10.96.20.9:80")
 
     page.wait_for(".fates", "shop/nobody has no endpoints")
+    assert "filter · refuses the unserved" in page.text(".way")
     assert "rejected" in page.text(".way")
 
 

@@ -8,6 +8,7 @@ const GAP = { x: 14, y: 32 };
 const PADDING = 10;
 const MOST_IN_RANK = 9;
 const MARKS = { "KUBE-MARK-MASQ": "MASQ", "KUBE-MARK-DROP": "DROP" };
+const REFUSES = "refuses the unserved";
 const DOES = [
   ["PREROUTING", "arrives"],
   ["INPUT", "for this node"],
@@ -17,6 +18,7 @@ const DOES = [
   ["KUBE-SERVICES", "which service?"],
   ["KUBE-NODEPORTS", "which node port?"],
   ["KUBE-SVC-IP-", "which service?"],
+  ["KUBE-SVC-NP-", "which node port?"],
   ["KUBE-FW-", "source ranges"],
   ["KUBE-EXT-", "from outside"],
   ["KUBE-SVC-", "all endpoints"],
@@ -24,7 +26,11 @@ const DOES = [
   ["KUBE-SEP-", "one endpoint"],
   ["KUBE-FORWARD", "accepts, drops invalid"],
   ["KUBE-PROXY-FIREWALL", "drops if marked"],
-  ["KUBE-EXTERNAL-SERVICES", "refuses the unserved"],
+  ["KUBE-EXTERNAL-SERVICES", REFUSES],
+  ["KUBE-NOEP-", REFUSES],
+  ["KUBE-NOEX-", REFUSES],
+  ["KUBE-NOPORT-", REFUSES],
+  ["KUBE-FIREWALL", "guards 127.0.0.0/8"],
   ["KUBE-POSTROUTING", "masquerades if marked"],
 ];
 
@@ -95,7 +101,7 @@ function chainsOf(path, node) {
           chain: step.chain,
           table: step.table,
           kind: step.table,
-          text: `${step.table} · ${doesOf(step.chain)}`,
+          text: `${step.table} · ${doesOf(step.chain, step.table)}`,
         }),
       );
     }
@@ -125,7 +131,8 @@ function endOf(path, node) {
   });
 }
 
-function doesOf(chain) {
+function doesOf(chain, table) {
+  if (chain === "KUBE-SERVICES" && table === "filter") return REFUSES;
   return (
     DOES.find(
       ([prefix]) => chain === prefix || (prefix.endsWith("-") && chain.startsWith(prefix)),
