@@ -45,8 +45,17 @@ def node(lone_node: KernelNode, plan: AddressPlan) -> Iterator[KernelNode]:
     address = f"{plan.host(plan.cluster_ip)} dev lo"
     # Without duplicate address detection, which would keep it from use for a moment.
     lone_node.host.ip(f"address add {address} nodad")
+    # IPv6 has the address a moment before the route to it that delivers here.
+    wait_until(
+        "the cluster IP is this node's",
+        lambda: _route(lone_node, plan.cluster_ip).startswith("local "),
+    )
     yield lone_node
     lone_node.host.ip(f"address delete {address}")
+
+
+def _route(node: KernelNode, address: str) -> str:
+    return node.host.run(["ip", "route", "get", address]).stdout
 
 
 def _targets(plan: AddressPlan, protocol: str = "udp", *, localhost: bool = True) -> FlowTargets:
