@@ -84,9 +84,11 @@ def sync_words(outcome: SyncOutcome, most_names: int) -> str:
             )
         if done.changes:
             parts.append(f"{table.value}: {_changes_words(done.changes)}")
+    if not (outcome.report.has_changes or outcome.report.has_repairs):
+        parts.append("nothing to change")
     return (
         f"synced {family} ({outcome.reason.value}) in {outcome.seconds * 1000:.1f} ms: "
-        f"{'; '.join(parts) or 'nothing to change'}; {_phases_words(outcome)}"
+        f"{'; '.join(parts)}; {_phases_words(outcome)}"
     )
 
 

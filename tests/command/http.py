@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 from typing import Final, NamedTuple
 
 from lab import Host, wait_until
+from rules.ir import Family
 
 HEALTHZ_PORT: Final = 10256
 METRICS_PORT: Final = 10249
@@ -37,3 +38,16 @@ def get(host: Host, port: int, path: str, *, address: str = "127.0.0.1") -> Answ
         answer = Answer(response.status, response.read().decode())
         connection.close()
     return answer
+
+
+def wait_until_verified(host: Host) -> None:
+    """Wait for the first look at all rules, which an agent takes soon after its first sync."""
+    looks = "kubeproxy_sync_full_proxy_rules_duration_seconds_count"
+
+    def is_verified() -> bool:
+        lines = get(host, METRICS_PORT, "/metrics").body.splitlines()
+        return sum(line.startswith(looks) and not line.endswith(" 0.0") for line in lines) == len(
+            Family
+        )
+
+    wait_until("all rules were looked at", is_verified)

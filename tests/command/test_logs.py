@@ -17,12 +17,11 @@ import pytest
 from lab import wait_until
 from tests.apiserver import FakeApiServer
 from tests.apiserver.objects import endpoint_slice, node, service
-from tests.command.http import METRICS_PORT, get
+from tests.command.http import wait_until_verified
 from tests.command.site import NODE_NAME, AgentProcess, Site
 
 _PHASES = {"queue", "build", "nat", "filter"}
 _TABLE_PHASES = {"ms", "lock", "compare", "kernel"}
-_VERIFIED = 'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1'
 
 
 def _syncs(agent: AgentProcess, family: str = "ipv4") -> list[dict[str, Any]]:
@@ -101,10 +100,6 @@ def test_waiting_for_the_lock_is_told_apart(site: Site) -> None:
     assert waited > 10 * min(phases["nat"]["lock"], phases["filter"]["lock"])
 
 
-def _metrics(site: Site) -> str:
-    return get(site.host, METRICS_PORT, "/metrics").body
-
-
 def _wait_until_locked_out(lock: Path) -> None:
     """Return when somebody waits for the lock, as the kernel's list of locks shows it."""
     inode = lock.stat().st_ino
@@ -151,7 +146,7 @@ def test_unchanged_syncs_are_told_with_verbosity_only(site: Site) -> None:
     site.write("web.yaml", service(), endpoint_slice())
     quiet = site.start()
     quiet.wait_for("synced ipv6")
-    wait_until("a sync has verified all rules", lambda: _VERIFIED in _metrics(site))
+    wait_until_verified(site.host)
     assert quiet.log_lines_with("nothing to change") == []
     quiet.end(signal.SIGTERM)
 

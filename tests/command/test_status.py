@@ -11,13 +11,11 @@ import pytest
 
 from lab import wait_until
 from tests.apiserver.objects import endpoint_slice, service
-from tests.command.http import METRICS_PORT, get
+from tests.command.http import METRICS_PORT, get, wait_until_verified
 from tests.command.site import Site
 
 _VIP: Final = ("10.96.0.10", 80)
 _ENDPOINT: Final = "10.244.1.2"
-_RARELY: Final = "--iptables-sync-period=5m"
-"""So that drift stays as long as a test looks at it."""
 _DROP: Final = ("-p", "tcp", "--dport", "8080", "-j", "DROP")
 _TRACE: Final = "trace?from=10.244.1.9&to=10.96.0.10:80&in=eth0"
 
@@ -33,6 +31,12 @@ def _start(site: Site, *flags: str) -> None:
     site.write("web.yaml", service(), endpoint_slice(address=_ENDPOINT))
     site.write("other.yaml", service("other", "shop", clusterIPs=["10.96.0.99"]))
     site.start(*flags).wait_for("synced ipv6")
+
+
+def _start_quietly(site: Site) -> None:
+    """An agent that will not look at all rules for a while."""
+    _start(site, "--iptables-sync-period=5m")
+    wait_until_verified(site.host)
 
 
 def _connect(site: Site, times: int) -> None:
@@ -65,7 +69,7 @@ def test_services_are_told_with_their_connections(site: Site) -> None:
 
 def test_differences_are_told_and_then_repaired(site: Site) -> None:
     """What stands in the kernel is as committed, until somebody deletes a rule."""
-    _start(site, _RARELY)
+    _start_quietly(site)
     same = _api(site, "diff")
     assert (same["same"], same["chains"], same["isStill"]) == (True, 0, True)
     assert same["families"] == ["ipv4", "ipv6"]
@@ -80,7 +84,7 @@ def test_differences_are_told_and_then_repaired(site: Site) -> None:
 
 def test_a_packet_through_committed_rules_and_through_the_kernels(site: Site) -> None:
     """Both lead to the endpoint; only the kernel's have the rule that somebody put there."""
-    _start(site, _RARELY)
+    _start_quietly(site)
 
     def ends(which: str) -> list[tuple[str, str]]:
         paths = _api(site, f"{_TRACE}&rules={which}")["paths"]
@@ -98,7 +102,7 @@ def test_a_packet_through_committed_rules_and_through_the_kernels(site: Site) ->
 
 def test_the_list_of_syncs_grows_with_changes(site: Site) -> None:
     """A change of endpoints is the latest sync in the list, with its names and phases."""
-    _start(site, _RARELY)
+    _start_quietly(site)
     site.write("web.yaml", service(), endpoint_slice(address="10.244.1.3"))
     site.wait_for_destinations("10.244.1.3:8080")
 

@@ -14,7 +14,7 @@ from lab.plan import Pod
 from tests.address_plan import IPV4, IPV6, PLANS, AddressPlan
 from tests.apiserver.objects import node, service
 from tests.apiserver.store import JsonObject
-from tests.command.http import METRICS_PORT
+from tests.command.http import METRICS_PORT, wait_until_verified
 from tests.command.site import NODE_NAME, Site
 from tests.faults.stand import POD_PORT, slice_of
 from tests.kernel.traffic import LOCAL, OTHER_LOCAL, REMOTE, of
@@ -55,6 +55,7 @@ def busy_node(folder: Path) -> Iterator[Site]:
 def start(site: Site) -> None:
     """Start the agent; drift stays for as long as a test looks at it."""
     site.start("--iptables-sync-period=5m").wait_for("synced ipv6")
+    wait_until_verified(site.host)
 
 
 def write_manifests(site: Site) -> None:
