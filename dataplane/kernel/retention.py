@@ -80,9 +80,7 @@ class Retention:
         Chains for a range of VIPs come and go with the Services there: what stays for good is moved
         from them to the chain that they belong to.
         """
-        return chain in _ENTRY_CHAINS or (
-            self.is_total and names.is_dispatch_chain(chain)
-        )
+        return chain in _ENTRY_CHAINS or (self.is_total and names.is_dispatch_chain(chain))
 
     def _keeps_rule_to(self, target: str) -> bool:
         if self.is_total:
