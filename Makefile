@@ -78,9 +78,16 @@ bench: bench-parts bench-whole ## measure speed, by parts and side by side with 
 bench-parts: setup ## measure the agent's parts side by side with iptables-legacy-restore (root)
 	$(run) -m bench
 
-bench-whole: machine ## measure side by side with kube-proxy; FLAGS='--sizes 1000x10' (root)
+bench-whole: machine build/agent/ready ## measure side by side with kube-proxy; FLAGS='--sizes 1000x10' (root)
 	hack/tools/build.sh kubernetes
-	$(run) -m bench.cluster $(FLAGS)
+	$(run) -m bench.cluster --agent build/agent/bin/dataplane $(FLAGS)
+
+# The agent as it is shipped: a tool of the tests makes the kubernetes package load more.
+build/agent/ready: .venv/ready
+	.venv/bin/python -m venv --clear build/agent
+	$(bin)/pip --python build/agent install --quiet --constraint hack/constraints.txt \
+	  --build-constraint hack/constraints-build.txt --editable .
+	@touch $@
 
 pictures: setup ## draw the pictures of hack/docs anew, from the rules that the code builds
 	$(run) -m pictures

@@ -22,6 +22,7 @@ from bench.errors import BenchError
 from bench.machine import describe_machine
 from bench.signals import leave_on_sigterm
 from kube.programs import ToolsMissingError, programs_folder
+from kube.proxies import INSTALLED
 from lab import LabError
 from lab.machines import require_usable_machine
 
@@ -56,6 +57,11 @@ def parse_contenders(
 @click.option("--rounds", type=click.IntRange(min=1), default=3, help="Starts, bursts, restarts.")
 @click.option("--idle-seconds", type=click.IntRange(min=5), default=60, help="Of doing nothing.")
 @click.option(
+    "--agent",
+    default=INSTALLED[0],
+    help="The dataplane command to measure; by default the one beside this Python.",
+)
+@click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("build/bench"),
@@ -66,6 +72,7 @@ def main(
     contenders: Sequence[Contender],
     rounds: int,
     idle_seconds: int,
+    agent: str,
     output: Path,
 ) -> None:
     """Measure the agent side by side with kube-proxy, from the same real API server."""
@@ -83,7 +90,7 @@ def main(
         with tracing() as trace:
             if trace is None:
                 _tell("no tracefs here: table replacements and the lock are not measured")
-            suite = Suite(contenders, plan, programs, trace, _tell)
+            suite = Suite(contenders, plan, programs, trace, _tell, (agent,))
             for size in sizes:
                 for measured in suite.measure(size):
                     results[size] = measured

@@ -52,7 +52,12 @@ class Starter:
     def __init__(self, contender: Contender, site: Site, machines: Machines) -> None:
         self._contender = contender
         self._proxies = Proxies(
-            machines.node, site.control_plane, site.programs, machines.folder, name=_NODE_NAME
+            machines.node,
+            site.control_plane,
+            site.programs,
+            machines.folder,
+            name=_NODE_NAME,
+            agent=site.agent,
         )
 
     @property

@@ -7,7 +7,7 @@ as all others. All endpoints live in one pod, which answers at every address tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,8 @@ class Site:
     control_plane: ControlPlane
     api: Api
     programs: Path
+    agent: Sequence[str]
+    """The command of our program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Machines:
 
 
 @contextmanager
-def running_site(programs: Path, cluster: Cluster) -> Iterator[Site]:
+def running_site(programs: Path, cluster: Cluster, agent: Sequence[str]) -> Iterator[Site]:
     """Start a control plane and register the Node of ``cluster``; nothing else is in it yet."""
     with Lab() as lab:
         (machine,) = lab.add_hosts("control")
@@ -66,7 +68,7 @@ def running_site(programs: Path, cluster: Cluster) -> Iterator[Site]:
         control_plane.put(node_manifest(cluster.node))
         control_plane.kubectl("apply", "--server-side", f"--filename={_RIGHTS}")
         api = Api(machine, control_plane.kubeconfig(ADMINISTRATOR))
-        yield Site(machine, control_plane, api, programs)
+        yield Site(machine, control_plane, api, programs, agent)
         # It would wait for its store, which ends at the same moment.
         control_plane.kill_apiserver()
 

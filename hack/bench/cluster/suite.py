@@ -17,6 +17,7 @@ from bench.cluster.site import Site, fresh_node, running_site
 from bench.cluster.sizes import Scope, Size
 from bench.cluster.tracing import Trace
 from bench.objects import Cluster, make_cluster
+from kube.proxies import INSTALLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Suite:
     programs: Path
     trace: Trace | None
     progress: Callable[[str], None]
+    agent: Sequence[str] = INSTALLED
+    """The command of our program."""
 
     def measure(self, size: Size) -> Iterator[SizeResult]:
         """Measure all contenders with one control plane; after each, tell all that is known.
@@ -41,7 +44,7 @@ class Suite:
             self.progress(f"{size.shape}: connections")
             yield SizeResult(size.shape, measure_loaded(cluster, self.contenders))
             return
-        with running_site(self.programs, cluster) as site:
+        with running_site(self.programs, cluster, self.agent) as site:
             self.progress(f"{size.shape}: filling the cluster")
             site.api.fill(cluster)
             site.api.create(CANARY, CANARY_SLICE)
