@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import logging
 import os
 import signal
@@ -42,6 +41,7 @@ from dataplane.serving.pages import health_pages, metrics_pages
 from dataplane.settings import ServerSettings, Settings
 from dataplane.sources.api import ApiServer
 from dataplane.sources.base import LoggingObserver, Source, SourceObserver
+from dataplane.stack_dump import dump_stacks_on
 from dataplane.state import ClusterState
 from dataplane.sysctls import set_conntrack, set_oom_score
 from rules.ir import Family
@@ -65,7 +65,7 @@ def run_agent(settings: Settings, lock_file: Path) -> None:
     # First of all: without privileges the lock file cannot be had either, but that is no help.
     families = usable_families()
     # If it ever hangs, this tells where, and it goes on.
-    faulthandler.register(signal.SIGUSR1)
+    dump_stacks_on(signal.SIGUSR1)
     with instance_lock(lock_file), ExitStack() as running:
         settings = with_affinity_of_kernel(settings, families)
         _prepare_node(settings)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 
 import pytest
 
@@ -52,13 +53,18 @@ def test_a_second_agent_is_refused(site: Site, agent: AgentProcess) -> None:
 
 
 def test_an_agent_tells_where_its_threads_are(site: Site, agent: AgentProcess) -> None:
-    """On SIGUSR1 the stacks of all threads are written, and the agent goes on."""
-    agent.send(signal.SIGUSR1)
+    """On SIGUSR1 the stacks of all threads are written, however often, and the agent goes on."""
+    for number in range(1, 21):
+        agent.send(signal.SIGUSR1)
+        # The last of them, and the one that matters: that of the sync loop.
+        wait_until("all are written", partial(_are_written, agent, number))
 
-    # The last of them, and the one that matters: that of the sync loop.
-    agent.wait_for("in _wait")
     site.write("web.yaml", service(), endpoint_slice(address="10.244.1.3"))
     site.wait_for_destinations("10.244.1.3:8080")
+
+
+def _are_written(agent: AgentProcess, times: int) -> bool:
+    return len(agent.log_lines_with("in _wait")) == times
 
 
 def test_a_killed_agent_leaves_rules_that_the_next_takes_over(
