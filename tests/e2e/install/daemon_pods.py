@@ -20,6 +20,7 @@ from lab import Host
 from tests.e2e.kubelets import Kubelets
 from tests.e2e.schema import Manifest
 from tests.shipping.container import in_container
+from tests.shipping.places import REPOSITORY
 
 _NAMESPACE: Final = "kube-system"
 _ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -129,6 +130,8 @@ class DaemonPods(Kubelets[DaemonPod]):
         mounts = {
             **{inside: str(file) for inside, file in image.files.items()},
             **self._mounts(pod, container, folder),
+            # In front of all: the image has the command wherever this repository was cloned to.
+            str(REPOSITORY): str(REPOSITORY),
         }
         become = in_container(place, container["securityContext"], mounts)
         environment = ["env", "--ignore-environment", f"PATH={image.path}", f"NODE_NAME={node}"]
