@@ -31,7 +31,7 @@ def local_networks(family: Family) -> tuple[str, ...]:
         KernelError: the kernel does not tell.
     """
     # Takes a third of a second, and is needed by few commands.
-    from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415
+    from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415 - see above
 
     try:
         with IPRoute() as netlink:

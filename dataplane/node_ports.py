@@ -65,7 +65,7 @@ def interface_addresses() -> tuple[str, ...]:
         KernelError: the kernel does not tell.
     """
     # Takes a third of a second, which only those wait for who restrict node ports.
-    from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415
+    from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415 - see above
 
     try:
         with IPRoute() as netlink:

@@ -35,8 +35,8 @@ def open_source(
     if settings.manifests:
         return ManifestSource(settings.manifests, settings.node_name, sink, observer)
     # Imported here: the kubernetes package takes half a second, and manifests do not need it.
-    from dataplane.sources.api import ApiServer  # noqa: PLC0415
-    from dataplane.sources.cluster import ClusterSource  # noqa: PLC0415
+    from dataplane.sources.api import ApiServer  # noqa: PLC0415 - see above
+    from dataplane.sources.cluster import ClusterSource  # noqa: PLC0415 - see above
 
     server = ApiServer(settings.kubeconfig, settings.master, on_request)
     return ClusterSource(server, settings.node_name, sink, observer)

@@ -101,7 +101,7 @@ class _Composition:
         self._start(open_source(settings.source, state, observer, self._metrics.api_requested))
         if settings.node_port_addresses:
             # Imported here: it loads pyroute2, which takes a third of a second.
-            from dataplane.sources.interface_addresses import (  # noqa: PLC0415
+            from dataplane.sources.interface_addresses import (  # noqa: PLC0415 - see above
                 InterfaceAddressSource,
             )
 
@@ -149,9 +149,9 @@ class _Composition:
         if not self._settings.servers.has_status_page:
             return (), {}
         # Imported here: it loads what follows packets.
-        from dataplane.status.board import StatusBoard  # noqa: PLC0415
-        from dataplane.status.pages import StatusSources, status_pages  # noqa: PLC0415
-        from dataplane.status.worker import Worker  # noqa: PLC0415
+        from dataplane.status.board import StatusBoard  # noqa: PLC0415 - see above
+        from dataplane.status.pages import StatusSources, status_pages  # noqa: PLC0415 - see above
+        from dataplane.status.worker import Worker  # noqa: PLC0415 - see above
 
         board, worker = StatusBoard(), Worker()
         self._running.callback(worker.stop)
@@ -164,7 +164,7 @@ class _Composition:
         if not limit:
             return ()
         # Imported here: few agents need it.
-        from dataplane.reports.service_metrics import ServiceMetrics  # noqa: PLC0415
+        from dataplane.reports.service_metrics import ServiceMetrics  # noqa: PLC0415 - see above
 
         metrics = ServiceMetrics(limit)
         self._metrics.register(metrics)

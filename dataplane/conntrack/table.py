@@ -95,7 +95,7 @@ def _require(family: Family, message: Message, expected: tuple[int, ...]) -> Non
 @contextmanager
 def _talking(family: Family) -> Iterator[NFCTSocket]:
     # Takes a third of a second, which the first rules need not wait for.
-    from pyroute2 import NFCTSocket  # noqa: PLC0415
+    from pyroute2 import NFCTSocket  # noqa: PLC0415 - see above
 
     try:
         with NFCTSocket() as sock:

@@ -23,7 +23,7 @@ class OtherVariantWarner(SyncObserver):
             return
         self._told.add(outcome.family)
         # Takes a third of a second, which the first rules need not wait for.
-        from dataplane.kernel.other_variant import nft_findings  # noqa: PLC0415
+        from dataplane.kernel.other_variant import nft_findings  # noqa: PLC0415 - see above
 
         for finding in nft_findings(outcome.family):
             _log.warning("%s", finding)
