@@ -9,6 +9,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 bin := .venv/bin
 run := PYTHONPATH=hack $(bin)/python
 python_code := rules dataplane tests hack
+agent_code := $(foreach folder,rules dataplane,$(folder)/*.py $(folder)/*/*.py) dataplane/serving/static/*
 shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
 root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults tests/docs/node)
@@ -82,11 +83,14 @@ bench-whole: machine build/agent/ready ## measure side by side with kube-proxy; 
 	hack/tools/build.sh kubernetes
 	$(run) -m bench.cluster --agent build/agent/bin/dataplane $(FLAGS)
 
-# The agent as it is shipped: a tool of the tests makes the kubernetes package load more.
-build/agent/ready: .venv/ready
+# The agent as it is shipped: with bytecode, which an installation that can be edited may lack, and
+# without the tools of the tests, one of which makes the kubernetes package load more.
+build/agent/ready: .venv/ready $(wildcard $(agent_code))
 	.venv/bin/python -m venv --clear build/agent
-	$(bin)/pip --python build/agent install --quiet --constraint hack/constraints.txt \
-	  --build-constraint hack/constraints-build.txt --editable .
+	$(bin)/pip --python build/agent install --quiet --no-compile \
+	  --constraint hack/constraints.txt --build-constraint hack/constraints-build.txt .
+	build/agent/bin/python -W ignore -m compileall -q --invalidation-mode unchecked-hash \
+	  build/agent/lib
 	@touch $@
 
 pictures: setup ## draw the pictures of hack/docs anew, from the rules that the code builds
