@@ -20,6 +20,7 @@ from tests.e2e.loading import ScenarioError, load_folder
 from tests.e2e.schema import Program, Scenario
 
 _HERE: Final = Path(__file__).parent
+_LARGE_LAYOUT: Final = "--large-cluster-mode=always"
 
 
 def _scenarios() -> tuple[Scenario, ...]:
@@ -50,11 +51,15 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     return [f"not on kind: {name}: {reason}" for name, reason in reasons.items() if reason]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, and leave out what the flags of this run make untrue."""
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+    if _LARGE_LAYOUT in shlex.split(config.getoption("--proxy-flags")):
+        untrue = [item for item in items if item.get_closest_marker("classic_layout")]
+        config.hook.pytest_deselected(items=untrue)
+        items[:] = [item for item in items if item not in untrue]
 
 
 @pytest.fixture(scope="session")

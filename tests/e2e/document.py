@@ -72,7 +72,7 @@ class Document:
         self.delete_service()
         for name in PODS:
             self._cluster.api.delete("v1", "Pod", name, NAMESPACE)
-        self.wait_for_rules("no rule is about it", lambda rules: "default/web" not in rules)
+        self.wait_until_served(is_served=False)
         self._pods.release()
 
     def delete_service(self) -> None:
@@ -98,6 +98,14 @@ class Document:
         """Which pod answers; ask again, and it may be the other one."""
         outcome = self.ask()
         return self._pods.called(outcome.by) if isinstance(outcome, Answered) else None
+
+    def wait_until_served(self, *, is_served: bool = True) -> None:
+        """Wait until each node has rules that lead to all pods; or, if not so, to none of them."""
+        destinations = [f"--to-destination {address}:80" for _, address in PODS.values()]
+        self.wait_for_rules(
+            "the Service is served" if is_served else "no rule is about it",
+            lambda rules: all((one in rules) is is_served for one in destinations),
+        )
 
     def wait_for_rules(self, what: str, is_so: Callable[[str], bool]) -> None:
         """Wait until it is so of the rules of each node, as iptables-save prints them."""

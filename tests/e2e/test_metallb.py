@@ -67,14 +67,9 @@ def served(document: Document, metallb: MetalLb) -> Document:
     return document
 
 
-def test_a_pending_service_gets_an_address_and_the_rules_of_the_document(
-    cluster: Cluster, document: Document, metallb: MetalLb
-) -> None:
-    """It is served at its cluster IP only until there is a pool, then as the document lists it."""
-    document.wait_for_rules(
-        "the cluster IP is served",
-        lambda rules: all(f"default/web -> {address}" in rules for _, address in PODS.values()),
-    )
+def test_a_pending_service_gets_an_address(document: Document, metallb: MetalLb) -> None:
+    """It is served at its cluster IP only until there is a pool, then at the address as well."""
+    document.wait_until_served()
     assert document.ingress() == []
 
     metallb.offer(_POOL)
@@ -82,8 +77,13 @@ def test_a_pending_service_gets_an_address_and_the_rules_of_the_document(
     wait_until("it has an address", lambda: document.ingress() != [], seconds=_SECONDS)
     assert document.ingress() == [ADDRESS]
     document.wait_for_rules("the address is served", lambda rules: f"-d {ADDRESS}/32" in rules)
+
+
+@pytest.mark.classic_layout
+def test_nodes_list_the_rules_of_the_document(cluster: Cluster, served: Document) -> None:
+    """Each node lists the chains that serve it as the document shows them."""
     for node in cluster.machines.nodes.values():
-        assert document.listing(node) == document.expected_listing()
+        assert served.listing(node) == served.expected_listing()
 
 
 def test_the_client_finds_the_address_by_arp(
