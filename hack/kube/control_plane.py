@@ -142,6 +142,11 @@ class ControlPlane:
         fresh.replace(path)
         return path
 
+    @property
+    def key_pair(self) -> tuple[Path, Path]:
+        """Certificate and key of the API server, which also does for servers that it asks."""
+        return self._folder / "cert.pem", self._folder / "key.pem"
+
     def put(self, *objects: JsonObject) -> None:
         """Create or replace objects, with the status that they carry."""
         bare = [{key: one[key] for key in one if key != "status"} for one in objects]
@@ -173,14 +178,14 @@ class ControlPlane:
 
     def _write_certificate(self) -> None:
         """One key for all: it also signs the tokens of service accounts, which nobody uses."""
-        key, certificate = str(self._folder / "key.pem"), str(self._folder / "cert.pem")
+        certificate, key = map(str, self.key_pair)
         kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
         name = ("-subj", "/CN=kube-apiserver", "-addext", f"subjectAltName=IP:{self._address}")
         files = ("-keyout", key, "-out", certificate)
         self._host.run(["openssl", "req", "-x509", "-days", "2", *kind, *name, *files])
 
     def _apiserver_command(self) -> list[str]:
-        key, certificate = self._folder / "key.pem", self._folder / "cert.pem"
+        certificate, key = self.key_pair
         return [
             str(self._programs / "kube-apiserver"),
             f"--etcd-servers={_ETCD}",
@@ -197,6 +202,8 @@ class ControlPlane:
             "--authorization-mode=RBAC",
             # As in every cluster that kubeadm makes: kube-proxy's pods are.
             "--allow-privileged",
+            # Likewise; by default it would look up a node's name, which no machine here knows.
+            "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
             # There is no controller manager that would make service accounts.
             "--disable-admission-plugins=ServiceAccount",
             # Its own Service would lose and regain its endpoint with each restart.

@@ -53,8 +53,17 @@ def in_container(
     is_privileged = security.get("privileged", False)
     pairs = [str(path) for inside, outside in mounts.items() for path in (outside, inside)]
     make = ["unshare", "--mount", "--propagation=private", "bash", "-euc", _MAKE, "container"]
-    rights = [] if is_privileged else _dropping(security)
-    return [*make, str(place), str(is_privileged), *pairs, "--", *rights]
+    return [*make, str(place), str(is_privileged), *pairs, "--", *_rights(security)]
+
+
+def in_running_container(process: int, security: Mapping[str, Any]) -> list[str]:
+    """A command that becomes the one behind it, in the container of a process, with its rights."""
+    enter = ["nsenter", f"--target={process}", "--mount", "--net", "--root", "--wd"]
+    return [*enter, *_rights(security)]
+
+
+def _rights(security: Mapping[str, Any]) -> Sequence[str]:
+    return [] if security.get("privileged", False) else _dropping(security)
 
 
 def _dropping(security: Mapping[str, Any]) -> Sequence[str]:

@@ -7,8 +7,8 @@ They stand in for the scheduler too, which has no choice: a pod of a DaemonSet n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,13 +17,16 @@ from typing import Any, Final
 
 from kube.control_plane import ControlPlane
 from lab import Host
+from tests.e2e.install.asked import DECLARED, Container, answering_kubelets
 from tests.e2e.kubelets import Kubelets
 from tests.e2e.schema import Manifest
-from tests.shipping.container import in_container
+from tests.shipping.container import in_container, in_running_container
 from tests.shipping.places import REPOSITORY
 
 _NAMESPACE: Final = "kube-system"
 _ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+_TERMINAL: Final = ("TERM=xterm", "HOME=/")
+"""What a terminal has in its environment besides, of which the second is the image's."""
 _STOP_SECONDS: Final = 30.0
 _PROBE_SECONDS: Final = 1.0
 
@@ -45,6 +48,7 @@ class DaemonPod:
 
     host: Host
     process: Popen[bytes]
+    container: Container
 
 
 class DaemonPods(Kubelets[DaemonPod]):
@@ -56,17 +60,24 @@ class DaemonPods(Kubelets[DaemonPod]):
         nodes: Mapping[str, Host],
         images: Mapping[str, Image],
         folder: Path,
-        certificate: Path,
     ) -> None:
-        """Keep what pods need, and what they write, in ``folder``; ``images`` are by name.
-
-        ``certificate`` is the API server's.
-        """
+        """Keep what pods need, and what they write, in ``folder``; ``images`` are by name."""
         super().__init__(control_plane)
         self._nodes = nodes
         self._images = images
         self._folder = folder
-        self._certificate = certificate
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Look after pods, and answer the API server, for the duration of the block."""
+        status = f"--patch={json.dumps({'status': {'declaredFeatures': DECLARED}})}"
+        for node in self._nodes:
+            self._kubectl("patch", "node", node, "--subresource=status", status)
+        answering = answering_kubelets(
+            self._nodes.values(), self._container, self._control_plane.key_pair
+        )
+        with super().running(), answering:
+            yield
 
     def _pods(self) -> Sequence[Manifest]:
         return self._list("pods", f"--namespace={_NAMESPACE}")
@@ -84,7 +95,10 @@ class DaemonPods(Kubelets[DaemonPod]):
         for step in spec.get("initContainers", ()):
             host.run(self._command(pod, step))
         (container,) = spec["containers"]
-        return DaemonPod(host, host.popen(self._command(pod, container), log=log))
+        process = host.popen(self._command(pod, container), log=log)
+        rights = in_running_container(process.pid, container["securityContext"])
+        enter = (*rights, *self._environment(pod, container), *_TERMINAL)
+        return DaemonPod(host, process, Container(log, enter))
 
     def _tell(self, pod: Manifest, started: DaemonPod) -> None:
         if "deletionTimestamp" in pod["metadata"]:
@@ -94,11 +108,15 @@ class DaemonPods(Kubelets[DaemonPod]):
         ready = "True" if _is_ready(pod, started) else "False"
         conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", [])}
         if conditions.get("Ready") != ready:
-            self._set_status(pod, {"phase": "Running", "conditions": _conditions(ready)})
+            self._set_status(pod, _status(pod, ready))
 
     def _end(self, started: DaemonPod) -> None:
         started.process.terminate()
         started.process.wait(_STOP_SECONDS)
+
+    def _container(self, pod: str) -> Container | None:
+        started = self._started.get((_NAMESPACE, pod))
+        return started.container if started else None
 
     def _bind(self, pod: Manifest) -> None:
         name = pod["metadata"]["name"]
@@ -134,10 +152,14 @@ class DaemonPods(Kubelets[DaemonPod]):
             str(REPOSITORY): str(REPOSITORY),
         }
         become = in_container(place, container["securityContext"], mounts)
-        environment = ["env", "--ignore-environment", f"PATH={image.path}", f"NODE_NAME={node}"]
         program = container.get("command", image.entry_point)
-        argv = [*program, *container.get("args", ())]
-        return [*become, *environment, *(one.replace("$(NODE_NAME)", node) for one in argv)]
+        argv = [one.replace("$(NODE_NAME)", node) for one in (*program, *container.get("args", ()))]
+        return [*become, *self._environment(pod, container), *argv]
+
+    def _environment(self, pod: Manifest, container: Manifest) -> list[str]:
+        """A command that becomes the one behind it, with the container's environment."""
+        path = f"PATH={self._images[container['image']].path}"
+        return ["env", "--ignore-environment", path, f"NODE_NAME={pod['spec']['nodeName']}"]
 
     def _mounts(self, pod: Manifest, container: Manifest, folder: Path) -> dict[str, str]:
         volumes = {one["name"]: one for one in pod["spec"]["volumes"]}
@@ -173,8 +195,9 @@ class DaemonPods(Kubelets[DaemonPod]):
         return files
 
     def _account_files(self, account: str) -> dict[str, str]:
+        certificate, _ = self._control_plane.key_pair
         token = self._kubectl("create", "token", account, f"--namespace={_NAMESPACE}")
-        return {"token": token.strip(), "ca.crt": self._certificate.read_text()}
+        return {"token": token.strip(), "ca.crt": certificate.read_text()}
 
     @staticmethod
     def _fill(folder: Path, files: Mapping[str, str]) -> Path:
@@ -198,5 +221,18 @@ def _is_ready(pod: Manifest, started: DaemonPod) -> bool:
     return False
 
 
-def _conditions(ready: str) -> list[Manifest]:
-    return [{"type": kind, "status": ready} for kind in ("Ready", "ContainersReady")]
+def _status(pod: Manifest, ready: str) -> Manifest:
+    (container,) = pod["spec"]["containers"]
+    running = {
+        "name": container["name"],
+        "ready": ready == "True",
+        "image": container["image"],
+        "imageID": container["image"],
+        "restartCount": 0,
+        "state": {"running": {}},
+    }
+    return {
+        "phase": "Running",
+        "conditions": [{"type": kind, "status": ready} for kind in ("Ready", "ContainersReady")],
+        "containerStatuses": [running],
+    }

@@ -49,6 +49,8 @@ class InstallSite:
         image: the agent's.
         replacing: the arguments with which install.sh puts the agent in kube-proxy's place.
         failing: those with which it tries to, but with an agent that does not start.
+        operator: the machine that commands are typed on.
+        environment: what they find there.
     """
 
     def __init__(self, cluster: Cluster, programs: Path) -> None:
@@ -64,20 +66,23 @@ class InstallSite:
         self.failing = ("--image", _BROKEN_IMAGE, "--timeout", "10")
         self._later = 0
         self._programs = programs
-        self._control = cluster.machines.control
         self._folder = cluster.machines.lab.folder
+        self.operator = cluster.machines.control
+        self.environment: Mapping[str, str] = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "KUBECONFIG": str(self._access),
+            # For what kubectl remembers of the API.
+            "HOME": str(self._folder),
+        }
 
     def install(self, *arguments: str) -> CompletedProcess[str]:
         """Run ``hack/install.sh`` with the real kubectl, whatever its exit code."""
-        environment = [
-            f"PATH={self._programs}:{os.environ['PATH']}",
-            f"KUBECONFIG={self._access}",
-            # For what kubectl remembers of the API.
-            f"HOME={self._folder}",
-        ]
-        script = [str(HACK / "install.sh"), *arguments, "--yes"]
-        command = ["env", *environment, *script]
-        return self._control.run(command, check=False, timeout_seconds=_INSTALL_SECONDS)
+        command = self.command(str(HACK / "install.sh"), *arguments, "--yes")
+        return self.operator.run(command, check=False, timeout_seconds=_INSTALL_SECONDS)
+
+    def command(self, *argv: str) -> list[str]:
+        """What starts a program in the operator's environment."""
+        return ["env", *(f"{name}={value}" for name, value in self.environment.items()), *argv]
 
     def agents(self) -> dict[str, list[str]]:
         """Who serves each node, as far as the API tells, and whether it is ready."""
@@ -156,7 +161,7 @@ class InstallSite:
     @contextmanager
     def kubelets(self) -> Iterator[None]:
         """Let the pods of DaemonSets come and go."""
-        self._control.popen(
+        self.operator.popen(
             [
                 str(self._programs / "kube-controller-manager"),
                 f"--kubeconfig={self._access}",
@@ -166,14 +171,8 @@ class InstallSite:
             ],
             log=self._folder / "daemonset-controller.log",
         )
-        access = yaml.safe_load(self._access.read_text())["clusters"][0]["cluster"]
-        pods = DaemonPods(
-            self.cluster.control_plane,
-            self.cluster.machines.nodes,
-            self._images(),
-            self._folder,
-            Path(access["certificate-authority"]),
-        )
+        hosts = self.cluster.machines.nodes
+        pods = DaemonPods(self.cluster.control_plane, hosts, self._images(), self._folder)
         with pods.running():
             yield
 
@@ -189,7 +188,7 @@ class InstallSite:
                 {kubeadm.COMMAND: self._programs / "kube-proxy"},
                 f"{legacy_tools(self._folder)}:{path}",
             ),
-            _IMAGE: Image(INSTALLED, {}, path),
+            _IMAGE: Image(INSTALLED, {}, f"{Path(INSTALLED[0]).parent}:{path}"),
             _BROKEN_IMAGE: Image(("false",), {}, path),
         }
 
