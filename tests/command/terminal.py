@@ -28,9 +28,9 @@ class Terminal:
         self._process = process
         self._shown = b""
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, seconds: float = 10.0) -> None:
         """Wait until the text is written, which was not written before."""
-        wait_until(f"the terminal shows {text!r}", lambda: self._has_new(text))
+        wait_until(f"the terminal shows {text!r}", lambda: self._has_new(text), seconds=seconds)
 
     def type(self, keys: str) -> None:
         """Press keys."""

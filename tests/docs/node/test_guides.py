@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.docs.console import Section, exports, sections
+from tests.docs.elsewhere import is_run_here
 from tests.docs.guides import GUIDES, guide
 from tests.docs.node.situations import SITUATIONS, Situation
 from tests.docs.node.stand import GIVEN, Stand, stand
-from tests.docs.not_run import is_run
 
 
 class _Part(NamedTuple):
@@ -30,7 +30,7 @@ class _Part(NamedTuple):
 
     def read_on(self, node: Stand) -> None:
         """Do what the section tells to do as root, and look for what the agent should write."""
-        commands = [one for one in self.section.commands if one.needs_root and is_run(one)]
+        commands = [one for one in self.section.commands if one.needs_root and is_run_here(one)]
         if commands:
             node.type_in(commands, exports(guide(self.name), GIVEN))
         for line in self.section.log_lines:
@@ -41,7 +41,7 @@ _PARTS: Final = {
     f"{Path(name).stem}: {section.heading}": _Part(name, section)
     for name in GUIDES
     for section in sections(guide(name))
-    if section.log_lines or any(one.needs_root and is_run(one) for one in section.commands)
+    if section.log_lines or any(one.needs_root and is_run_here(one) for one in section.commands)
 }
 _IN_TROUBLE: Final = {title: part for title, part in _PARTS.items() if part.key in SITUATIONS}
 
