@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Build the image of hack/Dockerfile without Docker, and run the agent in it as the DaemonSet does:
+# Build the image of hack/Dockerfile and push it as hack/docs/moving.md tells to, with buildah in
+# Docker's place and a folder in the registry's, and run the agent in it as the DaemonSet does:
 # read-only, with two capabilities, in a network namespace of its own. Takes some minutes, so it is
 # not one of the tests.
 #
@@ -11,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly BASE=localhost/kube-dataplane-base
-readonly IMAGE=localhost/kube-dataplane
+readonly DOCUMENT=hack/docs/moving.md
 readonly SUITE=trixie
 readonly WAIT_SECONDS=30
 work=$(mktemp --directory --tmpdir kube-dataplane-image.XXXXXX)
@@ -63,11 +64,23 @@ make_base() {
   in_buildah commit --quiet --rm "$container" "$BASE" >/dev/null
 }
 
+docker() {
+  case "$1" in
+    build)
+      in_buildah build --isolation chroot --pull-never --build-arg "BASE=$BASE" "${@:2}"
+      ;;
+    push) in_buildah push "$2" "dir:$work/pushed" ;;
+    *) fail "$DOCUMENT tells to type docker $1, which is not known here" ;;
+  esac
+}
+
 build_image() {
-  log "building hack/Dockerfile"
-  in_buildah build --isolation chroot --pull-never --build-arg "BASE=$BASE" \
-    --file hack/Dockerfile --tag "$IMAGE" . >"$work/build.log" 2>&1 ||
-    fail "the build failed:"$'\n'"$(tail --lines 30 "$work/build.log")"
+  local commands
+  commands=$(sed --quiet 's/^\$ \(docker .*\)/\1/p' "$DOCUMENT")
+  [ -n "$commands" ] || fail "$DOCUMENT tells nothing to type that begins with docker"
+  log "typing what $DOCUMENT tells:"$'\n'"$commands"
+  eval "${commands//$'\n'/ && }" >"$work/build.log" 2>&1 ||
+    fail "it failed:"$'\n'"$(tail --lines 30 "$work/build.log")"
 }
 
 check_content() {
@@ -130,7 +143,7 @@ check_tools
 trap clean_up EXIT
 make_base
 build_image
-root=$(in_buildah mount "$(in_buildah from --pull-never "$IMAGE")")
+root=$(in_buildah mount "$(in_buildah from --quiet "dir:$work/pushed")")
 check_content
 touch "$work/xtables.lock" "$work/agent.lock" "$root/run/xtables.lock" \
   "$root/run/kube-dataplane.lock"
@@ -140,6 +153,8 @@ ip -n "$netns" link set lo up
   --cluster-cidr=10.244.0.0/16) >"$work/dump"
 grep --quiet -- "--to-destination 10.244" "$work/dump" || fail "the dry run has no endpoints"
 (in_image modprobe --version) >/dev/null
+# What hack/docs/troubleshooting.md tells to type in a pod.
+(in_image bash -c 'command -v cat cut dataplane' >/dev/null)
 # Pods of hack/kind run these modules of the standard library, which Debian has in parts.
 (in_image python3 -c "import asyncio, http.client, json, socket, zipimport")
 run_agent
