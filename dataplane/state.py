@@ -3,7 +3,8 @@
 
 Sources write from their own threads; one reader takes pictures. A picture never changes, and the
 state of a Service in it is the same object as in the picture before unless the Service or one of
-its slices changed: this is how the rules know what to rebuild.
+its slices changed: this is how the rules know what to rebuild. If no Service did, all of them are
+the same object, too.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class ClusterState:
         self._slices: dict[ObjectKey, EndpointSlice] | None = None
         self._slices_of: dict[ObjectKey, dict[ObjectKey, EndpointSlice]] = {}
         self._node: Node | None = None
-        self._states: dict[ObjectKey, ServiceState] = {}
+        self._states: Mapping[ObjectKey, ServiceState] = MappingProxyType({})
         self._stale: set[ObjectKey] = set()
         self._changed_at: list[float] = []
 
@@ -178,12 +179,13 @@ class ClusterState:
                 self._changed_at.clear()
                 return None
             if self._stale:
-                self._states = dict(self._states)
+                states = dict(self._states)
                 for key in self._stale:
-                    self._refresh(key, self._services.get(key))
+                    self._refresh(states, key, self._services.get(key))
+                self._states = MappingProxyType(states)
                 self._stale = set()
             changed_at, self._changed_at = tuple(self._changed_at), []
-            return Picture(MappingProxyType(self._states), self._node, changed_at)
+            return Picture(self._states, self._node, changed_at)
 
     def _tell(self, *, services: int = 0, slices: int = 0) -> None:
         if self._counter is not None:
@@ -209,12 +211,14 @@ class ClusterState:
             self._slices_of.setdefault(endpoint_slice.service, {})[key] = endpoint_slice
             self._stale.add(endpoint_slice.service)
 
-    def _refresh(self, key: ObjectKey, service: Service | None) -> None:
+    def _refresh(
+        self, states: dict[ObjectKey, ServiceState], key: ObjectKey, service: Service | None
+    ) -> None:
         if service is None:
-            self._states.pop(key, None)
+            states.pop(key, None)
             return
         slices = self._slices_of.get(key, {})
-        self._states[key] = ServiceState(service, tuple(slices[name] for name in sorted(slices)))
+        states[key] = ServiceState(service, tuple(slices[name] for name in sorted(slices)))
 
 
 def _changed_keys(

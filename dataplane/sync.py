@@ -19,7 +19,7 @@ from rules.compose import TableComposer
 from rules.context import FamilyContext
 from rules.ir import Family, Rule, TableName, Tables
 from rules.model import ObjectKey, ServiceState
-from rules.service import ALL_SERVED, NO_RULES, ServiceRules, ServicesRules, Unserved
+from rules.service import NO_FINDINGS, NO_RULES, Findings, ServiceRules, ServicesRules, findings
 
 _FILTER_FIRST: Final = (TableName.FILTER, TableName.NAT)
 _NAT_FIRST: Final = (TableName.NAT, TableName.FILTER)
@@ -39,10 +39,7 @@ class FamilyReport:
     apply_seconds: float = 0.0
     set_aside: Mapping[ObjectKey, str] = field(default_factory=dict)
     """Services whose rules the kernel or our own checks do not accept, with the reason."""
-    ranges_of_other_family_only: frozenset[ObjectKey] = frozenset()
-    """Services whose loadBalancerSourceRanges say nothing about this family."""
-    unserved: Unserved = ALL_SERVED
-    """Service ports that policy Local keeps from endpoints elsewhere."""
+    findings: Findings = NO_FINDINGS
 
     @property
     def has_changes(self) -> bool:
@@ -78,6 +75,7 @@ class FamilySync:
         self._composed: tuple[ServicesRules, Tables] | None = None
         self._set_aside: dict[ObjectKey, tuple[ServiceRules, str]] = {}
         self._built: ServicesRules = {}
+        self._findings = NO_FINDINGS
         self._is_taking_over = True
         """Until all that is acceptable stood once: the kernel may hold what others left."""
         self._served_by_others: frozenset[ObjectKey] = frozenset()
@@ -104,7 +102,7 @@ class FamilySync:
             self._builder = ServiceBuilder(context, self._committed)
         started = monotonic()
         with many_values():
-            built = self._built = self._builder.build(services)
+            built = self._build(self._builder, services)
             built_at = monotonic()
             if verify:
                 self._set_aside.clear()
@@ -123,12 +121,16 @@ class FamilySync:
             built_at - started,
             monotonic() - built_at,
             {**self._builder.broken, **refused},
-            frozenset(key for key, rules in built.items() if rules.ranges_of_other_family_only),
-            Unserved(
-                sum(rules.unserved.internal for rules in built.values()),
-                sum(rules.unserved.external for rules in built.values()),
-            ),
+            self._findings,
         )
+
+    def _build(
+        self, builder: ServiceBuilder, services: Mapping[ObjectKey, ServiceState]
+    ) -> ServicesRules:
+        built = builder.build(services)
+        if built is not self._built:
+            self._built, self._findings = built, findings(built)
+        return built
 
     def _program_or_set_aside(
         self, wanted: ServicesRules, context: FamilyContext, *, verify: bool
@@ -247,6 +249,8 @@ def _order(before: ServicesRules | None, after: ServicesRules) -> Sequence[Table
     """
     if before is None:
         return _FILTER_FIRST
+    if before is after:
+        return _NAT_FIRST
     are_only_fewer = all(
         known is rules or _refusals(rules) <= _refusals(known)
         for key, rules in after.items()

@@ -26,6 +26,7 @@ class ServiceBuilder:
         """
         self._context = context
         self._standing = standing or {}
+        self._states: Mapping[ObjectKey, ServiceState] | None = None
         self._built: dict[ObjectKey, tuple[ServiceState, ServiceRules]] = {}
         self._broken: dict[ObjectKey, str] = {}
         self._result: ServicesRules = {}
@@ -44,8 +45,12 @@ class ServiceBuilder:
         """The rules of all Services in ``states``, sorted by name.
 
         Only those are rebuilt whose state is another object than last time; if there are none, the
-        result is the same object, too.
+        result is the same object, too. ``states`` must not change afterwards: the same mapping as
+        last time is not looked at again.
         """
+        if states is self._states:
+            return self._result
+        self._states = states
         built = self._built
         standing, self._standing = self._standing, {}
         changed = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from itertools import accumulate
 from typing import Final
 
 from rules.model import ServiceState
@@ -34,7 +35,7 @@ def is_large_cluster(
     """Whether ``services`` have the rules of a large cluster, ``was_large`` being how it was."""
     if mode is not LargeClusterMode.AUTO:
         return mode is LargeClusterMode.ALWAYS
-    endpoints = sum(
-        [len(endpoint_slice.endpoints) for service in services for endpoint_slice in service.slices]
-    )
-    return endpoints > (_FEW if was_large else _MANY)
+    sizes = (len(one.endpoints) for service in services for one in service.slices)
+    limit = _FEW if was_large else _MANY
+    # Of a large cluster only a part is counted: this is asked at each sync.
+    return any(endpoints > limit for endpoints in accumulate(sizes))

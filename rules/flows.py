@@ -141,6 +141,7 @@ class FlowTargetsBuilder:
 
     def __init__(self, context: FamilyContext) -> None:
         self._context = context
+        self._states: Mapping[ObjectKey, ServiceState] | None = None
         self._found: dict[ObjectKey, tuple[ServiceState, Mapping[FlowTarget, Endpoints]]] = {}
         self._result = self._merged()
 
@@ -150,7 +151,13 @@ class FlowTargetsBuilder:
         return self._context
 
     def build(self, states: Mapping[ObjectKey, ServiceState]) -> FlowTargets:
-        """The targets of all Services; the same object as last time if no state changed."""
+        """The targets of all Services; the same object as last time if no state changed.
+
+        ``states`` must not change afterwards: the same mapping as last time is not looked at again.
+        """
+        if states is self._states:
+            return self._result
+        self._states = states
         found = self._found
         if len(found) == len(states) and all(
             key in found and found[key][0] is state for key, state in states.items()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rules.ir import Family
 from rules.model import ObjectKey, ServiceState
@@ -35,6 +35,7 @@ class News(NamedTuple):
         return bool(self.services or self.endpoints)
 
 
+_NONE: Final = News()
 _Named = Mapping[str, Hashable]
 
 
@@ -47,6 +48,8 @@ def news(
 
     A state that is the same object in both is taken for unchanged.
     """
+    if before is after:
+        return _NONE
     concerned = [key for key, state in after.items() if before.get(key) is not state]
     added = sum(key not in before for key in concerned)
     if len(before) + added > len(after):

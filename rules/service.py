@@ -47,6 +47,29 @@ class ServiceRules:
 
 ServicesRules = Mapping[ObjectKey, ServiceRules]
 
+
+class Findings(NamedTuple):
+    """What operators should know of all Services in one family."""
+
+    ranges_of_other_family_only: frozenset[ObjectKey] = frozenset()
+    """Services whose loadBalancerSourceRanges say nothing about this family."""
+    unserved: Unserved = ALL_SERVED
+
+
+NO_FINDINGS = Findings()
+
+
+def findings(services: ServicesRules) -> Findings:
+    """What there is to be known of ``services``."""
+    return Findings(
+        frozenset(key for key, rules in services.items() if rules.ranges_of_other_family_only),
+        Unserved(
+            sum(rules.unserved.internal for rules in services.values()),
+            sum(rules.unserved.external for rules in services.values()),
+        ),
+    )
+
+
 NO_RULES = ServiceRules({}, (), (), (), (), ())
 
 

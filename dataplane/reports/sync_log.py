@@ -37,8 +37,8 @@ class SyncLog(SyncObserver):
         self._told[family] = report
         self._tell_changes(outcome)
         self._tell_set_aside(family, report.set_aside, told.set_aside if told else {})
-        new = report.ranges_of_other_family_only - (
-            told.ranges_of_other_family_only if told else frozenset()
+        new = report.findings.ranges_of_other_family_only - (
+            told.findings.ranges_of_other_family_only if told else frozenset()
         )
         for key in sorted(new):
             _log.warning(

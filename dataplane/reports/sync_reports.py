@@ -67,7 +67,9 @@ class MetricsReporter(SyncObserver):
             )
             metrics.table_standing(family, table, done.rules, done.chains)
         metrics.no_local_endpoints(
-            family, internal=report.unserved.internal, external=report.unserved.external
+            family,
+            internal=report.findings.unserved.internal,
+            external=report.findings.unserved.external,
         )
         for changed_at in outcome.changed_at:
             # What changed while no agent ran says nothing about how quick this one is.
@@ -89,7 +91,7 @@ class EventReporter(SyncObserver):
 
     def succeeded(self, outcome: SyncOutcome) -> None:
         """See :class:`SyncObserver`."""
-        family, found = outcome.family, outcome.report.ranges_of_other_family_only
+        family, found = outcome.family, outcome.report.findings.ranges_of_other_family_only
         for key in sorted(found - self._told.get(family, frozenset())):
             self._recorder.record(
                 source_ranges_of_other_family(key, family, is_closed=self._strict_source_ranges)

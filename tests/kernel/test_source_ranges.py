@@ -120,7 +120,7 @@ def test_ranges_of_the_other_family_alone_leave_this_one_open(
     report = node.program(plan, firewalled)
 
     assert answer(machines.client, tcp(plan.ingress_ip)).by == LOCAL.name
-    assert report.ranges_of_other_family_only == {firewalled.service.key}
+    assert report.findings.ranges_of_other_family_only == {firewalled.service.key}
 
 
 def test_strict_ranges_close_the_family_they_do_not_name(

@@ -112,6 +112,19 @@ def test_unchanged_services_are_the_same_objects(counted: Counted) -> None:
     assert after["web"].slices[0].endpoints == (SliceEndpoint("10.244.1.9"),)
 
 
+def test_all_services_are_the_same_object_until_one_changes(counted: Counted) -> None:
+    """Who follows pictures sees without a look at each Service that none changed."""
+    before = counted.state.picture()
+    counted.state.put_node(Node("node-a", ("192.0.2.1",)))
+    after = counted.state.picture()
+    counted.state.put_slice(_slice("web-1", "web", "10.244.1.9"))
+    changed = counted.state.picture()
+    assert before is not None
+    assert after is not None
+    assert changed is not None
+    assert after.services is before.services is not changed.services
+
+
 def test_picture_never_changes(counted: Counted) -> None:
     """What was taken before a change still shows what was then."""
     picture = counted.state.picture()
