@@ -8,6 +8,7 @@ The name says who may remove a namespace: its owner, or anybody once the owner i
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import itertools
 import os
 import re
@@ -22,7 +23,7 @@ from lab.commands import run_ip
 
 _NAMED = Path("/run/netns")
 _THIS_THREAD = Path("/proc/thread-self/ns/net")
-_OWNED = re.compile(r"kdp-(?P<pid>\d+)-\d+-")
+_MARK = "kdp"
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _serial = itertools.count(1)
@@ -30,7 +31,7 @@ _serial = itertools.count(1)
 
 def new_prefix() -> str:
     """Return a prefix for names of one lab: no other lab, here or elsewhere, has the same."""
-    return f"kdp-{os.getpid()}-{next(_serial)}-"
+    return f"{_MARK}-{os.getpid()}-{next(_serial)}-"
 
 
 def add_namespaces(names: Iterable[str]) -> None:
@@ -53,12 +54,13 @@ def remove_namespaces(names: Iterable[str]) -> None:
 
 def sweep() -> tuple[str, ...]:
     """Remove what labs of dead processes left behind, and return the names of the namespaces."""
-    left = tuple(name for name in _entries(_NAMED) if _owner_is_dead(name))
-    remove_namespaces(left)
     folder = Path(tempfile.gettempdir())
-    for name in _entries(folder):
-        if _owner_is_dead(name):
-            shutil.rmtree(folder / name, ignore_errors=True)
+    with _sole_sweeper(folder):
+        left = tuple(name for name in _entries(_NAMED) if _owner_is_dead(name))
+        remove_namespaces(left)
+        for name in _entries(folder):
+            if _owner_is_dead(name):
+                shutil.rmtree(folder / name, ignore_errors=True)
     return left
 
 
@@ -75,6 +77,18 @@ def entered(namespace: str) -> Iterator[None]:
             yield
         finally:
             _set_namespace(home.fileno())
+
+
+@contextmanager
+def _sole_sweeper(folder: Path) -> Iterator[None]:
+    """Let one process sweep at a time.
+
+    Of two, one would look for who lives in a namespace that the other removes, and whose number the
+    kernel may give to a new one.
+    """
+    with (folder / f"{_MARK}-sweep.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _set_namespace(descriptor: int) -> None:
@@ -99,5 +113,5 @@ def _entries(folder: Path) -> list[str]:
 
 
 def _owner_is_dead(name: str) -> bool:
-    owned = _OWNED.match(name)
+    owned = re.match(rf"{_MARK}-(?P<pid>\d+)-\d+-", name)
     return owned is not None and not Path("/proc", owned["pid"]).exists()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,22 @@ _HACK = Path(lab.namespaces.__file__).parent.parent
 
 _BUILD_AND_WAIT = """
 import signal
+import sys
+import lab.namespaces
 from lab import Lab
+lab.namespaces._MARK = sys.argv[1]
 with Lab() as lab:
     host, = lab.add_hosts("left")
     child = host.popen(["sleep", "600"], log=lab.folder / "log")
     print(host.namespace, lab.folder, child.pid, flush=True)
     signal.pause()
 """
+
+
+@pytest.fixture
+def mark_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that labs of other tests, which run beside this one, do not sweep."""
+    monkeypatch.setattr("lab.namespaces._MARK", "kdp-swept")
 
 
 def _namespaces() -> set[str]:
@@ -37,7 +47,7 @@ def _namespaces() -> set[str]:
 def _lab_in_another_process() -> tuple[subprocess.Popen[str], str, Path, int]:
     """Start a process that builds a lab and waits; return it, its namespace, folder and child."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", _BUILD_AND_WAIT],
+        [sys.executable, "-c", _BUILD_AND_WAIT, lab.namespaces._MARK],
         env={**os.environ, "PYTHONPATH": str(_HACK)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -108,6 +118,7 @@ def test_a_process_that_ignores_the_request_to_end_is_killed(
     wait_until("the child is gone", lambda: not Path("/proc", str(child)).exists())
 
 
+@pytest.mark.usefixtures("mark_of_our_own")
 def test_sweep_removes_what_a_killed_owner_left() -> None:
     """Namespaces, processes and folders of a lab whose owner is dead are removed, once."""
     owner, namespace, folder, child = _lab_in_another_process()
@@ -121,6 +132,19 @@ def test_sweep_removes_what_a_killed_owner_left() -> None:
     assert not folder.exists()
     wait_until("the child is gone", lambda: not Path("/proc", str(child)).exists())
     assert namespace not in sweep()
+
+
+@pytest.mark.usefixtures("mark_of_our_own")
+def test_sweeps_at_the_same_time() -> None:
+    """What a killed owner left is removed by one of them; the others find nothing and go on."""
+    owner, namespace, _, _ = _lab_in_another_process()
+    owner.kill()
+    owner.wait(timeout=20)
+
+    with ThreadPoolExecutor() as pool:
+        swept = [sweeping.result() for sweeping in [pool.submit(sweep) for _ in range(4)]]
+
+    assert sorted(swept) == [(), (), (), (namespace,)]
 
 
 def test_sweep_leaves_what_is_not_certainly_dead() -> None:
