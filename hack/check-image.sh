@@ -154,7 +154,7 @@ ip -n "$netns" link set lo up
 grep --quiet -- "--to-destination 10.244" "$work/dump" || fail "the dry run has no endpoints"
 (in_image modprobe --version) >/dev/null
 # What hack/docs/troubleshooting.md tells to type in a pod.
-(in_image bash -c 'command -v cat cut dataplane' >/dev/null)
+(in_image bash -c 'type cat cut dataplane' >/dev/null)
 # Pods of hack/kind run these modules of the standard library, which Debian has in parts.
 (in_image python3 -c "import asyncio, http.client, json, socket, zipimport")
 run_agent
