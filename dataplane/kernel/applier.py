@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -21,7 +21,7 @@ from dataplane.errors import ConflictError, UnacceptableRulesError
 from dataplane.kernel.client_sets import ClientSets
 from dataplane.kernel.encode import NO_SETS
 from dataplane.kernel.encode_chain import ChainEncoder
-from dataplane.kernel.inspection import is_as_desired
+from dataplane.kernel.inspection import chains_as_desired, is_as_desired
 from dataplane.kernel.libiptc import open_table
 from dataplane.kernel.retention import NOTHING, Retention
 from dataplane.kernel.snapshot import Snapshot, take_snapshot
@@ -194,9 +194,7 @@ class TableApplier:
 
     def _program(self, desired: Table, retention: Retention) -> ApplyReport:
         """Make our part of the table as desired without knowing what stands there."""
-        (changes,) = self._transact(
-            lambda transaction: transaction.program_all(desired), retention=retention
-        )
+        (changes,) = self._transact(unknown=desired, retention=retention)
         self._rules = sum(map(len, desired.chains.values()))
         self._chains = len(desired.chains)
         return self._report(changes)
@@ -218,10 +216,7 @@ class TableApplier:
         repairs = Changes()
         if is_suspicious:
             repairs, changes = self._transact(
-                lambda transaction: transaction.program_all(applied),
-                change,
-                retention=retention,
-                is_all_compared=True,
+                change, unknown=applied, retention=retention, is_remembered=True
             )
         else:
             (changes,) = self._transact(change, retention=retention)
@@ -252,9 +247,17 @@ class TableApplier:
         return self._verified is not None and self._verified.is_current()
 
     def _transact(
-        self, *steps: _Step, retention: Retention = NOTHING, is_all_compared: bool = False
+        self,
+        *steps: _Step,
+        unknown: Table | None = None,
+        retention: Retention = NOTHING,
+        is_remembered: bool = False,
     ) -> list[Changes]:
-        """Do ``steps`` in one transaction; returns what each of them changed."""
+        """Do ``steps`` in one transaction; returns what each of them changed.
+
+        Before them comes another one, if nobody knows how much of a table stands: to make all of
+        it so. What stands afterwards is known then, and can be remembered.
+        """
         repeat_on_conflict = Retrying(
             retry=retry_if_exception_type(ConflictError),
             stop=stop_after_attempt(_ATTEMPTS),
@@ -263,13 +266,20 @@ class TableApplier:
             reraise=True,
         )
         return repeat_on_conflict(
-            self._try_to_transact, steps, retention, is_all_compared=is_all_compared
+            self._try_to_transact, steps, unknown, retention, is_remembered=is_remembered
         )
 
     def _try_to_transact(
-        self, steps: Iterable[_Step], retention: Retention, *, is_all_compared: bool
+        self,
+        steps: Sequence[_Step],
+        unknown: Table | None,
+        retention: Retention,
+        *,
+        is_remembered: bool,
     ) -> list[Changes]:
         with xtables_lock(self._lock_timeout_seconds, self._note_lock_waited):
+            if unknown is not None:
+                steps = (self._completion_of(unknown, retention), *steps)
             with ExitStack() as opened:
                 with self._watch.kernel():
                     handle = opened.enter_context(open_table(self._family, self._table))
@@ -283,9 +293,24 @@ class TableApplier:
                         handle.commit()
             # Still under the lock: how we leave the table.
             self._info = table_info(self._family, self._table)
-            if is_all_compared:
+            if is_remembered:
                 self._verified = take_snapshot(self._family, self._table, self._info)
             return changes
+
+    def _completion_of(self, table: Table, retention: Retention) -> _Step:
+        """How to make all of ``table`` stand, whatever stands by now.
+
+        An agent that starts again finds nearly all of it. Chains that are right are seen in a
+        reading of the table many times sooner than by comparing what libiptc makes of them.
+        """
+        try:
+            with self._watch.kernel():
+                info = table_info(self._family, self._table)
+                reading = TableReading(self._family, self._table, info)
+            right = chains_as_desired(reading, table, self._encoder, retention)
+        except ConflictError:
+            right = frozenset()
+        return lambda transaction: transaction.program_all(table, right=right)
 
     def _note_lock_waited(self, seconds: float) -> None:
         self._watch.lock_waited(seconds)

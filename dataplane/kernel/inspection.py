@@ -37,16 +37,25 @@ class _UneditedTable:
     counters = set_counters = _refuse
 
 
+def chains_as_desired(
+    reading: TableReading, desired: Table, encoder: ChainEncoder, retention: Retention
+) -> frozenset[str]:
+    """The chains that are seen at once to have all that is desired, and nothing else."""
+    if retention:
+        # What is to be retained may be missing from a chain that is as desired.
+        return frozenset()
+    return frozenset(
+        chain
+        for chain, rules in desired.chains.items()
+        if reading.has_chain(chain) and reading.holds(chain, encoder.entries(rules))
+    )
+
+
 def is_as_desired(
     reading: TableReading, desired: Table, encoder: ChainEncoder, retention: Retention
 ) -> bool:
     """Whether all of ours stands in the table, and nothing in its place or left over."""
-    right = {
-        chain
-        for chain, rules in desired.chains.items()
-        # What is to be retained may be missing from a chain that is as desired.
-        if not retention and reading.holds(chain, encoder.entries(rules))
-    }
+    right = chains_as_desired(reading, desired, encoder, retention)
     try:
         Transaction(_UneditedTable(reading), encoder, retention).program_all(desired, right=right)
     except _EditNeededError:
