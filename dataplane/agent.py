@@ -34,12 +34,11 @@ class Agent:
         self,
         settings: Settings,
         families: Iterable[Family],
-        observers: Sequence[SyncObserver],
         table_observer: TableObserver,
     ) -> None:
-        """Program ``families`` as ``settings`` say; ``observers`` are told in the given order."""
+        """Program ``families`` as ``settings`` say."""
         self._settings = settings
-        self._observers = observers
+        self._observers: Sequence[SyncObserver] = ()
         self._syncs = {
             family: FamilySync(
                 family,
@@ -76,8 +75,14 @@ class Agent:
         """End :meth:`run` after the commit in hand; from any thread or signal handler."""
         self._wakeups.put(_STOP)
 
-    def run(self, take_picture: Callable[[], Picture | None]) -> None:
-        """Sync with what ``take_picture`` gives until stopped; rules stay in place."""
+    def run(
+        self, take_picture: Callable[[], Picture | None], observers: Sequence[SyncObserver]
+    ) -> None:
+        """Sync with what ``take_picture`` gives until stopped; rules stay in place.
+
+        ``observers`` are told of each sync, in the given order.
+        """
+        self._observers = observers
         while (reason := self._wait()) is not None:
             # Before the picture is taken: a change after it must lead to another sync.
             noted_at, self._change_noted_at = self._change_noted_at, None

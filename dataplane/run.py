@@ -93,12 +93,14 @@ class _Composition:
 
     def run(self) -> None:
         settings = self._settings
-        agent = Agent(settings, self._families, self._observers(), self._metrics)
+        agent = Agent(settings, self._families, self._metrics)
         state = ClusterState(agent.note_change, self._metrics)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: agent.stop())
         observer = self._source_observer()
+        # Before the rest is put together, which takes about as long as the first answer.
         self._start(open_source(settings.source, state, observer, self._metrics.api_requested))
+        observers = self._observers()
         if settings.node_port_addresses:
             # Imported here: it loads pyroute2, which takes a third of a second.
             from dataplane.sources.interface_addresses import (  # noqa: PLC0415 - see above
@@ -112,7 +114,7 @@ class _Composition:
             settings.source.node_name,
         )
         configuration = self._follow_configuration(agent)
-        agent.run(state.picture)
+        agent.run(state.picture, observers)
         if configuration is not None and configuration.has_changed:
             # Not with success: a supervisor may restart only what failed.
             raise ConfigurationChangedError(
