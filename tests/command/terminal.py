@@ -65,7 +65,7 @@ def in_terminal(
     with host.entered():
         process = subprocess.Popen(
             argv,
-            env={**host.environment, "TERM": "xterm"},
+            env=_environment(host),
             stdin=other_end,
             stdout=other_end,
             stderr=other_end,
@@ -78,3 +78,9 @@ def in_terminal(
         process.kill()
         process.wait()
         os.close(descriptor)
+
+
+def _environment(host: Host) -> dict[str, str]:
+    """Without the size of another terminal, which would count more than that of this one."""
+    given = {**host.environment, "TERM": "xterm"}
+    return {name: value for name, value in given.items() if name not in ("COLUMNS", "LINES")}
