@@ -14,6 +14,8 @@ shell_code := .ci/run $(wildcard hack/*.sh hack/*/*.sh)
 # Tests that build network namespaces, and so need root.
 root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults tests/docs/node)
 page_tests := tests/page
+# Tests have all they change to themselves, and many wait more than they compute.
+on_all_cores := --numprocesses=auto --dist=worksteal
 parts_of_test := lint unit kernel page-test tools cluster-test e2e
 
 .PHONY: help setup demo test lint unit kernel page-test tools cluster-test e2e e2e-mutants kind-e2e bench bench-parts bench-whole pictures format machine clean
@@ -47,10 +49,10 @@ lint: setup ## check format, style, types, import contracts and shell scripts
 	$(bin)/shellcheck $(shell_code)
 
 unit: setup ## run the tests that need nothing: unit, property and golden
-	$(bin)/pytest $(patsubst %,--ignore=%,$(root_tests) $(page_tests))
+	$(bin)/pytest $(on_all_cores) $(patsubst %,--ignore=%,$(root_tests) $(page_tests))
 
 kernel: machine ## run the tests against the kernel, in network namespaces (root)
-	$(bin)/pytest $(root_tests)
+	$(bin)/pytest $(on_all_cores) $(root_tests)
 
 page-test: machine ## click through the status page in headless Chromium (root)
 	hack/setup.sh --browser
