@@ -9,6 +9,7 @@ from enum import Enum
 from statistics import median
 
 from bench.cluster.contenders import Contender
+from bench.cluster.floors import Floors
 from bench.cluster.kernel_view import TableSizes
 from bench.objects import Shape
 
@@ -90,6 +91,8 @@ class ContenderResult:
     costs: dict[Case, Cost]
     sizes: TableSizes | None
     latencies: dict[Way, Latency]
+    floors: Floors | None = None
+    """Of our agent only."""
 
     @property
     def peak_rss(self) -> int:

@@ -77,6 +77,7 @@ def _json_result(result: ContenderResult) -> dict[str, object]:
     return {
         "costs": {case.name.lower(): asdict(cost) for case, cost in result.costs.items()},
         "sizes": result.sizes and asdict(result.sizes),
+        "floors": result.floors and asdict(result.floors),
         "latencies": {way.name.lower(): asdict(one) for way, one in result.latencies.items()},
     }
 

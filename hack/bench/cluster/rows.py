@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.cluster.costs import Case, ContenderResult, Cost, Way
+from bench.cluster.floors import Floors
 from bench.cluster.kernel_view import TableSizes
+from dataplane.settings import SyncSettings
 
 _MILLI: Final = 1e3
 _MICRO: Final = 1e6
 _MEBIBYTE: Final = 1 << 20
+_SYNCS_A_MINUTE: Final = 60 / SyncSettings().sync_period_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,13 @@ def _table(what: str, unit: str, reading: Callable[[TableSizes], float]) -> Row:
     return Row(what, unit, read)
 
 
+def _floor(what: str, unit: str, reading: Callable[[Floors], float]) -> Row:
+    def read(result: ContenderResult) -> float | None:
+        return None if result.floors is None else reading(result.floors)
+
+    return Row(what, unit, read)
+
+
 def _latency(way: Way) -> Iterator[Row]:
     def tcp(result: ContenderResult) -> float | None:
         return result.latencies[way].tcp_connect * _MICRO if way in result.latencies else None
@@ -102,6 +112,7 @@ LATENCIES: Final = {way: tuple(_latency(way)) for way in Way}
 ROWS: Final = (
     COLD_START,
     *_starts(Case.COLD_START),
+    _floor("of any start: loading Python's modules", "s", lambda floors: floors.loading),
     CHANGE,
     _costs(Case.CHANGE, "longest", "ms", lambda cost: max(cost.walls) * _MILLI),
     CHANGE_CPU,
@@ -115,6 +126,11 @@ ROWS: Final = (
     _costs(Case.BURST, "table replacements", "", _count),
     _costs(Case.BURST, "xtables lock held", "ms", _held_ms),
     _costs(Case.IDLE, "CPU a minute", "ms", lambda cost: _cpu_ms(cost) / cost.wall * 60),
+    _floor(
+        "of it: reading all tables once each sync period",
+        "ms",
+        lambda floors: floors.reading * _MILLI * _SYNCS_A_MINUTE,
+    ),
     RESTART,
     *_starts(Case.RESTART),
     PEAK_MEMORY,

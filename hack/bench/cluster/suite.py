@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.cluster.contenders import Contender
 from bench.cluster.costs import Case, ContenderResult, Cost, SizeResult, joined
+from bench.cluster.floors import measure_floors
 from bench.cluster.loaded import measure_loaded
 from bench.cluster.paths import measure_ways
 from bench.cluster.probing import CANARY, CANARY_SLICE
@@ -70,7 +71,7 @@ class Suite:
                 rest = running.all(self.plan) if scope is Scope.ALL else running.changes_only()
             with machines.node.entered():
                 sizes = contender.view.sizes() if contender.view.sizes else None
+            floors = measure_floors(site.agent, machines.node) if contender.is_ours else None
             latencies = measure_ways(contender, machines, cluster)
-        return ContenderResult(
-            contender, {Case.COLD_START: joined(starts), **rest}, sizes, latencies
-        )
+        costs = {Case.COLD_START: joined(starts), **rest}
+        return ContenderResult(contender, costs, sizes, latencies, floors)
