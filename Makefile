@@ -16,6 +16,8 @@ root_tests := $(wildcard tests/kernel tests/lab tests/command tests/faults tests
 page_tests := tests/page
 # Tests have all they change to themselves, and many wait more than they compute.
 on_all_cores := --numprocesses=auto --dist=worksteal
+# Two clusters at once; more of them would want more memory and cores than they save time.
+on_own_clusters := --numprocesses=2 --dist=loadgroup
 parts_of_test := lint unit kernel page-test tools cluster-test e2e
 
 .PHONY: help setup demo test lint unit kernel page-test tools cluster-test e2e e2e-mutants kind-e2e bench bench-parts bench-whole pictures format machine clean
@@ -66,8 +68,8 @@ cluster-test: machine tools ## run the agent in a real cluster and next to kube-
 	$(bin)/pytest -m cluster tests/cluster
 
 e2e: machine tools ## run the scenarios on a cluster; PROXY=kube-proxy, FLAGS=--..., K=expression (root)
-	$(bin)/pytest -v -m 'cluster and not mutants' tests/e2e --proxy=$(or $(PROXY),dataplane) \
-	  --proxy-flags='$(FLAGS)' \
+	$(bin)/pytest -v $(on_own_clusters) -m 'cluster and not mutants' tests/e2e \
+	  --proxy=$(or $(PROXY),dataplane) --proxy-flags='$(FLAGS)' \
 	  --junit-xml=build/e2e/$(or $(PROXY),dataplane).xml -k '$(K)'
 
 e2e-mutants: machine tools ## show that scenarios catch faults of the agent; K=expression (root)

@@ -27,6 +27,9 @@ _NEIGHBOUR_SECONDS: Final = 10.0
 """More than the kernel takes to give up asking who has an address."""
 
 
+pytestmark = pytest.mark.xdist_group("metallb")
+
+
 @pytest.fixture(scope="module")
 def metallb(cluster: Cluster) -> Iterator[MetalLb]:
     """MetalLB at work; the client believes that the pool's addresses are on its own net."""

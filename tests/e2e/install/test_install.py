@@ -32,7 +32,7 @@ _KUBECTL = [one for name in GUIDES for one in guide(name).commands() if is_kubec
 _TROUBLESHOOTING = {one.heading: one for one in sections(guide("hack/docs/troubleshooting.md"))}
 _TERMINAL_SECONDS = 30.0
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("install")]
 
 
 @pytest.fixture(scope="module")
