@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from bench.cluster.contenders import Contender
 from bench.cluster.costs import Case, ContenderResult
+from bench.cluster.floors import Floors
 from bench.cluster.limits import judge
 from bench.cluster.plots import draw, points
 from bench.cluster.report import as_json, markdown
@@ -46,6 +48,14 @@ def test_rows_that_nobody_was_measured_for_are_left_out() -> None:
     text = markdown([size(Shape(30_000, 2), bare)], (), _MACHINE)
     assert _cells(text, "TCP connect: last VIP") == ["µs", "40"]
     assert "cold start" not in text.partition("## 30,000")[2]
+
+
+def test_floors_stand_below_what_they_are_part_of() -> None:
+    """Of our agent, in the row after it: seconds of a start, milliseconds of two readings a minute."""
+    ours = replace(_OURS, floors=Floors(loading=0.3, reading=0.01))
+    text = markdown([size(Shape(1_000, 10), ours, _PEER)], (), _MACHINE)
+    assert _cells(text, "of any start: loading Python's modules") == ["s", "0.3", ""]
+    assert _cells(text, "of it: reading all tables once each sync period") == ["ms", "20", ""]
 
 
 def test_json_keeps_every_sample() -> None:
