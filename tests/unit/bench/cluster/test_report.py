@@ -51,7 +51,7 @@ def test_rows_that_nobody_was_measured_for_are_left_out() -> None:
 
 
 def test_floors_stand_below_what_they_are_part_of() -> None:
-    """Of our agent, in the row after it: seconds of a start, milliseconds of two readings a minute."""
+    """Of our agent only: seconds of a start, milliseconds of two readings a minute."""
     ours = replace(_OURS, floors=Floors(loading=0.3, reading=0.01))
     text = markdown([size(Shape(1_000, 10), ours, _PEER)], (), _MACHINE)
     assert _cells(text, "of any start: loading Python's modules") == ["s", "0.3", ""]
