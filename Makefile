@@ -18,9 +18,9 @@ page_tests := tests/page
 on_all_cores := --numprocesses=auto --dist=worksteal
 # Two clusters at once; more of them would want more memory and cores than they save time.
 on_own_clusters := --numprocesses=2 --dist=loadgroup
-parts_of_test := lint unit kernel page-test tools cluster-test e2e
+parts_of_test := lint unit kernel page-test image-test tools cluster-test e2e
 
-.PHONY: help setup demo test lint unit kernel page-test tools cluster-test e2e e2e-mutants kind-e2e bench bench-parts bench-whole pictures format machine clean
+.PHONY: help setup demo test lint unit kernel page-test image-test tools cluster-test e2e e2e-mutants kind-e2e bench bench-parts bench-whole pictures format machine clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ kernel: machine ## run the tests against the kernel, in network namespaces (root
 page-test: machine ## click through the status page in headless Chromium (root)
 	hack/setup.sh --browser
 	$(bin)/pytest $(page_tests)
+
+image-test: setup ## build the image as the documents tell, without Docker, and run it (root)
+	hack/setup.sh --image
+	hack/check-image.sh
 
 tools: setup ## build the programs of Kubernetes and MetalLB that e2e runs, once: many minutes (Go)
 	hack/tools/build.sh kubernetes

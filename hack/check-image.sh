@@ -3,8 +3,7 @@
 #
 # Build the image of hack/Dockerfile and push it as hack/docs/moving.md tells to, with buildah in
 # Docker's place and a folder in the registry's, and run the agent in it as the DaemonSet does:
-# read-only, with two capabilities, in a network namespace of its own. Takes some minutes, so it is
-# not one of the tests.
+# read-only, with two capabilities, in a network namespace of its own. Takes some minutes.
 #
 # Needs root, and Debian's packages buildah, mmdebstrap, iptables and iproute2. The base image is
 # made from Debian's packages too, since a registry may be out of reach.

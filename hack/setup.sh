@@ -5,7 +5,8 @@
 # hack/constraints.txt pins. On Debian and its relatives, root gets missing system packages
 # installed; elsewhere, what is missing is named.
 #
-# With --browser, install the browser that the tests of the status page click in, and nothing else.
+# With --browser, install the browser that the tests of the status page click in, and nothing else;
+# with --image, what the image is built with where there is no Docker.
 #
 # PYTHON names the interpreter to build with, if the one found is not the one wanted.
 set -euo pipefail
@@ -18,6 +19,7 @@ readonly BUILD_PACKAGES=(python3-venv gcc libc6-dev)
 # The agent needs no ipset: tests judge its sets by that program.
 readonly KERNEL_PACKAGES=(iptables iproute2 ipset)
 readonly BROWSER_PACKAGES=(chromium chromium-driver)
+readonly IMAGE_PACKAGES=(buildah mmdebstrap)
 
 log() { printf 'setup: %s\n' "$*" >&2; }
 fail() {
@@ -45,15 +47,18 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-install_browser() {
-  if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then
+# provide_programs "PROGRAM..." PACKAGE...: install the packages if a program of theirs is missing.
+provide_programs() {
+  local program programs=$1
+  shift
+  for program in $programs; do
+    command -v "$program" >/dev/null && continue
+    if ! is_debian || [ "$(id -u)" -ne 0 ]; then
+      fail "$program is missing; on Debian, as root: apt-get install $*"
+    fi
+    install_packages "$@"
     return
-  fi
-  if ! is_debian || [ "$(id -u)" -ne 0 ]; then
-    fail "chromium and chromedriver are missing; on Debian, as root:" \
-      "apt-get install ${BROWSER_PACKAGES[*]}"
-  fi
-  install_packages "${BROWSER_PACKAGES[@]}"
+  done
 }
 
 install_system_packages() {
@@ -112,10 +117,16 @@ make_environment() {
     --group dev --group bench --editable .
 }
 
-if [ "${1:-}" = --browser ]; then
-  install_browser
-  exit
-fi
+case "${1:-}" in
+  --browser)
+    provide_programs "chromium chromedriver" "${BROWSER_PACKAGES[@]}"
+    exit
+    ;;
+  --image)
+    provide_programs "buildah mmdebstrap" "${IMAGE_PACKAGES[@]}"
+    exit
+    ;;
+esac
 install_system_packages
 hack/monitoring/promtool.sh >/dev/null || log "without promtool the tests of the alerts fail"
 make_environment

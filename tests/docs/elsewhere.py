@@ -12,8 +12,7 @@ from tests.docs.markdown import Command
 _KUBECTL: Final = r"kubectl .*"
 ELSEWHERE: Final[Mapping[str, str]] = {
     _KUBECTL: "tests/e2e/install, in a cluster",
-    r"docker .*": "hack/check-image.sh, with buildah in Docker's place; it takes minutes,"
-    " so it is no part of make test",
+    r"docker .*": "make image-test, with buildah in Docker's place",
 }
 """By regular expression, for the whole line."""
 
