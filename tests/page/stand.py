@@ -25,14 +25,19 @@ URL: Final = f"http://127.0.0.1:{METRICS_PORT}/status"
 _CONNECT: Final = """
 import math, socket, sys, time
 host, _, port = sys.argv[1].rpartition(":")
+pause = float(sys.argv[2])
 while True:
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
     except OSError:
         pass
-    time.sleep(0.04 + 0.02 * math.sin(time.monotonic() / 9 + len(host)))
+    time.sleep(pause * (1 + math.sin(time.monotonic() / 9 + len(host)) / 2))
 """
-"""Connects to an address until it is ended, now more often and now less."""
+"""Connects to an address until it is ended, now more often and now less, after so many seconds."""
+
+_BUSY: Final = 0.04
+_CALM: Final = 0.24
+"""Even at its most often, twice as far apart as the busy ones at their least."""
 
 
 @contextmanager
@@ -43,12 +48,15 @@ def busy_node(folder: Path) -> Iterator[Site]:
         site = Site(machines.node, folder)
         write_manifests(site)
         start(site)
-        for host, target in (
-            (machines.pods[OTHER_LOCAL.name], f"{IPV4.cluster_ip}:80"),
-            (machines.pods[LOCAL.name], f"{CART}:80"),
-            (machines.client, f"{IPV4.ingress_ip}:80"),
+        for host, target, pause in (
+            (machines.pods[OTHER_LOCAL.name], f"{IPV4.cluster_ip}:80", _BUSY),
+            (machines.pods[LOCAL.name], f"{CART}:80", _CALM),
+            (machines.client, f"{IPV4.ingress_ip}:80", _BUSY),
         ):
-            host.popen([sys.executable, "-c", _CONNECT, target], log=folder / "connections.log")
+            host.popen(
+                [sys.executable, "-c", _CONNECT, target, str(pause)],
+                log=folder / "connections.log",
+            )
         yield site
 
 
