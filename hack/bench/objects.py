@@ -3,8 +3,8 @@
 
 Of 20 Services, two have a node port, one is a load balancer with source ranges, one is a load
 balancer with externalTrafficPolicy Local, one has session affinity, and the others have a cluster
-IP only. Each has one port, UDP with one of 20 and else TCP, and one slice; of ten endpoints, one is
-on this node.
+IP only. Each has one port, UDP with one of 20 and else TCP, and one slice. Endpoints are spread
+evenly over so many nodes that each has about 100 of them, and at least ten nodes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ _FIRST_NODE_PORT: Final = 20_000
 _SERVICES_A_NODE_PORT: Final = 5
 _FIRST_HEALTH_CHECK_PORT: Final = 30_000
 _NAMESPACES: Final = 50
-_NODES: Final = 10
+_ENDPOINTS_A_NODE: Final = 100
+"""A kubelet runs at most 110 pods unless told otherwise: KubeletConfiguration, maxPods."""
+_FEWEST_NODES: Final = 10
 _AFFINITY_SECONDS: Final = 10_800
 TARGET_PORT: Final = 8080
 
@@ -62,6 +64,11 @@ class Shape:
     services: int
     endpoints: int
     """Of each Service."""
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes it takes to run all endpoints."""
+        return max(_FEWEST_NODES, self.services * self.endpoints // _ENDPOINTS_A_NODE)
 
     def __str__(self) -> str:
         return f"{self.services} x {self.endpoints}"
@@ -105,9 +112,7 @@ class Cluster:
 def make_cluster(shape: Shape) -> Cluster:
     """A cluster of that shape."""
     services = tuple(_service(number) for number in range(shape.services))
-    slices = tuple(
-        _slice(service.key, number, shape.endpoints) for number, service in enumerate(services)
-    )
+    slices = tuple(_slice(service.key, number, shape) for number, service in enumerate(services))
     return Cluster(services, slices, Node(_node_name(0), (_NODE_ADDRESS,)))
 
 
@@ -153,18 +158,19 @@ def _service(number: int) -> Service:
     return plain
 
 
-def _slice(service: ObjectKey, number: int, size: int) -> EndpointSlice:
-    first = _PODS + 1 + number * size
+def _slice(service: ObjectKey, number: int, shape: Shape) -> EndpointSlice:
+    first = _PODS + 1 + number * shape.endpoints
     return EndpointSlice(
         ObjectKey(service.namespace, f"{service.name}-1"),
         service,
         Family.IPV4,
         (SlicePort("", TARGET_PORT),),
         tuple(
-            SliceEndpoint(str(first + index), _node_name(number + index)) for index in range(size)
+            SliceEndpoint(str(first + index), _node_name((number + index) % shape.nodes))
+            for index in range(shape.endpoints)
         ),
     )
 
 
 def _node_name(number: int) -> str:
-    return f"node-{number % _NODES}"
+    return f"node-{number}"

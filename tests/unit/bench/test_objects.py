@@ -8,6 +8,7 @@ from collections import Counter
 from bench.objects import (
     MAX_ENDPOINTS,
     MAX_SERVICES,
+    Cluster,
     Shape,
     make_cluster,
     without_first_endpoint,
@@ -64,12 +65,23 @@ def test_pods_of_the_largest_service_are_distinct() -> None:
     assert len(set(addresses)) == 20 * MAX_ENDPOINTS
 
 
-def test_one_endpoint_of_ten_is_local() -> None:
+def _local_endpoints(cluster: Cluster) -> list[int]:
+    """How many endpoints each Service has on this node."""
+    return [
+        sum(endpoint.node_name == cluster.node.name for endpoint in one.endpoints)
+        for one in cluster.slices
+    ]
+
+
+def test_in_a_small_cluster_each_service_has_a_local_endpoint() -> None:
     """Policy Local has something to choose in every Service."""
-    cluster = make_cluster(Shape(20, 10))
-    for endpoint_slice in cluster.slices:
-        local = [e for e in endpoint_slice.endpoints if e.node_name == cluster.node.name]
-        assert len(local) == 1
+    assert _local_endpoints(make_cluster(Shape(100, 10))) == [1] * 100
+
+
+def test_no_node_runs_more_pods_than_a_node_can() -> None:
+    """However large the cluster is, this node has about a hundred of its endpoints."""
+    for shape in (Shape(1_000, 10), Shape(1_000, 100)):
+        assert sum(_local_endpoints(make_cluster(shape))) == 100
 
 
 def test_its_rules_break_no_invariant() -> None:
