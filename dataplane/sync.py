@@ -98,10 +98,11 @@ class FamilySync:
             KernelError: a table could not be programmed and is as it was; the one before it may
                 have been.
         """
-        if self._builder is None or self._builder.context != context:
-            self._builder = ServiceBuilder(context, self._committed)
         started = monotonic()
         with many_values():
+            if self._builder is None or self._builder.context != context:
+                self._builder = ServiceBuilder(context, self._committed)
+                self._prepare_sets(self._builder, services)
             built = self._build(self._builder, services)
             built_at = monotonic()
             if verify:
@@ -123,6 +124,23 @@ class FamilySync:
             {**self._builder.broken, **refused},
             self._findings,
         )
+
+    def _prepare_sets(
+        self, builder: ServiceBuilder, services: Mapping[ObjectKey, ServiceState]
+    ) -> None:
+        """Let the kernel make the sets of session affinity while the other Services are built."""
+        if self._is_programmed:
+            return
+        built = builder.build(
+            {
+                key: state
+                for key, state in services.items()
+                if state.service.affinity_seconds is not None
+            }
+        )
+        sets = [one for rules in built.values() for one in rules.client_sets]
+        if sets:
+            self._appliers[TableName.NAT].prepare(sets)
 
     def _build(
         self, builder: ServiceBuilder, services: Mapping[ObjectKey, ServiceState]

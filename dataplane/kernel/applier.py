@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -31,7 +31,7 @@ from dataplane.kernel.table_times import NO_TIME, StopWatch, TableTimes
 from dataplane.kernel.transaction import Changes, Transaction
 from dataplane.kernel.xtables_lock import xtables_lock
 from rules.chain_groups import Difference, difference
-from rules.ir import Family, Table, TableName
+from rules.ir import ClientSet, Family, Table, TableName
 
 _log = logging.getLogger(__name__)
 
@@ -126,6 +126,11 @@ class TableApplier:
         self._verified: Snapshot | None = None
         self._retention = NOTHING
         self._watch = StopWatch()
+
+    def prepare(self, sets: Iterable[ClientSet]) -> None:
+        """Begin to make sets that rules of the next table will name, beside the calling thread."""
+        if self._sets:
+            self._sets.prepare(sets)
 
     def apply(
         self, desired: Table, *, verify: bool = False, retention: Retention = NOTHING

@@ -12,6 +12,7 @@ import errno
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Thread
 from time import monotonic
 from typing import Final, NoReturn
 
@@ -23,6 +24,7 @@ from dataplane.kernel.set_commands import (
     list_sets,
     make_sets,
     numbers_of,
+    order_sets,
 )
 from dataplane.kernel.set_messages import reason_text
 from rules import names
@@ -59,6 +61,7 @@ class ClientSets:
         self._is_sure = False
         """Whether nobody can have changed what was learned."""
         self._unwanted_since: dict[str, float] = {}
+        self._preparation: Thread | None = None
 
     @property
     def indices(self) -> Mapping[str, int]:
@@ -68,8 +71,27 @@ class ClientSets:
         """
         return self._indices
 
+    def prepare(self, wanted: Iterable[ClientSet]) -> None:
+        """Begin to make ``wanted``, beside the calling thread; whatever comes next waits for that.
+
+        With each 64 sets the kernel waits for all packets that are on their way (ip_set_create in
+        ip_set_core.c, where it needs room for more): thousands take a second in which it does
+        nothing else. What it refuses, :meth:`provide` asks for again, and hears why.
+        """
+        self._await_preparation()
+        ordered = tuple(wanted)
+
+        def order() -> None:
+            with _excused():
+                order_sets(ordered, self._family)
+
+        self._is_sure = False
+        self._preparation = Thread(target=order, name="client-sets", daemon=True)
+        self._preparation.start()
+
     def doubt(self) -> None:
         """Ask the kernel anew with the next call: somebody changed what kept the sets."""
+        self._await_preparation()
         self._is_sure = False
 
     def provide(self, wanted: Iterable[ClientSet]) -> None:
@@ -78,6 +100,7 @@ class ClientSets:
         A set that cannot be made is missing in :attr:`indices`: rules that name it cannot stand,
         which concerns nobody else.
         """
+        self._await_preparation()
         by_name = {one.name: one for one in wanted}
         if not by_name:
             return
@@ -103,6 +126,7 @@ class ClientSets:
         Who lists rules reads a table first, then asks for the names of the sets in it, and gives up
         if one is gone: programs such as iptables-save must have the time to end.
         """
+        self._await_preparation()
         wanted = {one.name for one in staying}
         now = monotonic()
         with _excused():
@@ -117,6 +141,7 @@ class ClientSets:
 
     def destroy_all(self) -> None:
         """Destroy all that no rule names."""
+        self._await_preparation()
         with _excused():
             self._look_if_unsure()
             self._destroy(self._indices)
@@ -127,6 +152,11 @@ class ClientSets:
             for name, number in destroy_sets(listed).items():
                 if number in (0, errno.ENOENT):
                     del self._indices[name]
+
+    def _await_preparation(self) -> None:
+        if self._preparation is not None:
+            self._preparation.join()
+            self._preparation = None
 
     def _look_if_unsure(self) -> None:
         if self._is_sure:
@@ -139,11 +169,11 @@ class ClientSets:
 
 @contextmanager
 def _excused() -> Iterator[None]:
-    """What goes is in nobody's way: it can be tried again with the next sync."""
+    """What is done early, or late, is in nobody's way: it is tried again when it must be."""
     try:
         yield
     except SetsUnusableError as error:
-        _log.debug("sets that nobody needs any more, if any, stay for now: %s", error)
+        _log.debug("sets stay as they are for now: %s", error)
 
 
 def known_indices(family: Family) -> dict[str, int]:

@@ -29,6 +29,8 @@ _DATAGRAM_SIZE: Final = 65536
 """The kernel sends at most 32 KiB at once."""
 _BATCH_SIZE: Final = 64
 """If the kernel refuses all of a batch, its answers still fit into a socket's default buffer."""
+_ORDER_SIZE: Final = 512
+"""As many requests fit into a socket's default buffer."""
 _PATIENCE_SECONDS: Final = 10.0
 """The kernel answers before a request is sent; an answer that is lost must not stop everything."""
 
@@ -58,6 +60,18 @@ def list_sets() -> list[KernelSet]:
             else:
                 return found
     return found
+
+
+def order_sets(sets: Iterable[ClientSet], family: Family) -> None:
+    """Make ``sets`` without asking what became of them: thousands of answers take longer to hear.
+
+    Raises:
+        SetsUnusableError: the kernel takes no requests.
+    """
+    remaining = iter(sets)
+    with _talking() as sock:
+        while batch := list(islice(remaining, _ORDER_SIZE)):
+            sock.send(b"".join(create_request(one, family, 0, is_answered=False) for one in batch))
 
 
 def make_sets(sets: Iterable[ClientSet], family: Family) -> dict[str, int]:

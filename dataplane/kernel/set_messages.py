@@ -61,8 +61,13 @@ def reason_text(number: int) -> str:
     return _REASONS.get(number) or os.strerror(number)
 
 
-def create_request(one: ClientSet, family: Family, sequence: int) -> bytes:
-    """Ask for a new set; refused if there is one of that name."""
+def create_request(
+    one: ClientSet, family: Family, sequence: int, *, is_answered: bool = True
+) -> bytes:
+    """Ask for a new set; refused if there is one of that name.
+
+    Unless it ``is_answered``, the kernel answers only if it refuses.
+    """
     data = (
         attribute(_TIMEOUT | _BIG_ENDIAN, _NUMBER.pack(one.timeout_seconds))
         + attribute(_HASH_SIZE | _BIG_ENDIAN, _NUMBER.pack(HASH_SIZE))
@@ -75,7 +80,7 @@ def create_request(one: ClientSet, family: Family, sequence: int) -> bytes:
         + attribute(_FAMILY, bytes([_FAMILY_NUMBERS[family]]))
         + attribute(_DATA | NESTED, data)
     )
-    return _request(_CREATE, ACKNOWLEDGE, sequence, attributes)
+    return _request(_CREATE, ACKNOWLEDGE if is_answered else 0, sequence, attributes)
 
 
 def destroy_request(name: str, sequence: int) -> bytes:
