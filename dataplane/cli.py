@@ -18,6 +18,7 @@ from dataplane.errors import DataplaneError, KernelUnusableError
 from dataplane.flags import Flags, decode_settings, settings_flags
 from dataplane.instance_lock import instance_lock
 from dataplane.logs import configure_logs
+from dataplane.memory import many_values
 from dataplane.settings import PROC_SYS, Settings
 from rules.ir import Family
 
@@ -84,8 +85,9 @@ def run(
     is_init_only: bool,
 ) -> None:
     """Keep this node's rules up to date until SIGTERM; they stay in place then. Needs root."""
-    from dataplane.run import run_agent
-    from dataplane.sysctls import is_tcp_be_liberal
+    with many_values():
+        from dataplane.run import run_agent
+        from dataplane.sysctls import is_tcp_be_liberal
 
     settings = _prepare(flags, tcp_be_liberal=is_tcp_be_liberal(proc_sys))
     settings = replace(settings, proc_sys=proc_sys)

@@ -7,8 +7,12 @@ import ctypes
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Final
 
+_lock: Final = Lock()
+_makers = 0
+"""How many are at it now, in whatever thread."""
 _libc: Final = ctypes.CDLL(None)
 
 
@@ -16,14 +20,26 @@ _libc: Final = ctypes.CDLL(None)
 def many_values() -> Iterator[None]:
     """Make many values that stay, without the cyclic collector's looking at them again and again.
 
+    Modules that are loaded are such values, too.
+
     They hold no cycles, so that counting references frees them; the collector would cost as much as
     making them does.
     """
-    gc.disable()
+    _change_makers(+1)
     try:
         yield
     finally:
-        gc.enable()
+        _change_makers(-1)
+
+
+def _change_makers(difference: int) -> None:
+    global _makers  # noqa: PLW0603 - the collector is the process's, too
+    with _lock:
+        _makers += difference
+        if _makers:
+            gc.disable()
+        else:
+            gc.enable()
 
 
 def settle() -> None:

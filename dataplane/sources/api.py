@@ -24,6 +24,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, SSLError
 
 from dataplane.errors import DataplaneError, SourceError
+from dataplane.memory import many_values
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
@@ -197,8 +198,9 @@ class ApiServer:
                 "which the kubernetes package takes for the end of one path and the beginning of "
                 "another; rename the file or its folder"
             )
-        # Takes half a second to import, and work on manifests does not need it.
-        from kubernetes import client, config  # noqa: PLC0415 - see above
+        # Takes a third of a second to import, and work on manifests does not need it.
+        with many_values():
+            from kubernetes import client, config  # noqa: PLC0415 - see above
 
         configuration = client.Configuration()
         try:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from dataplane.errors import UnusableObjectError
+from dataplane.memory import many_values
 from dataplane.sources.base import SourceObserver
 from dataplane.sources.decode import identify
 from dataplane.sources.listing import Page
@@ -29,6 +30,10 @@ class Delivery(Generic[T]):
 
     def replace(self, pages: Iterable[Page]) -> str:
         """Deliver a list once all its ``pages`` have come; return the version that it shows."""
+        with many_values():
+            return self._replace(pages)
+
+    def _replace(self, pages: Iterable[Page]) -> str:
         values: list[T] = []
         unusable: set[ObjectKey] = set()
         version = ""
