@@ -88,6 +88,23 @@ def messages(datagram: bytes) -> Iterator[Message]:
         start += _aligned(length)
 
 
+def attributes(datagram: bytes, span: Span) -> dict[int, Span]:
+    """Where the content of each attribute is, by its kind; if there are two of a kind, the last.
+
+    Raises:
+        UnintelligibleError: there are no attributes at all.
+    """
+    found = {}
+    start, end = span
+    while start < end:
+        length, kind = _ATTRIBUTE.unpack_from(datagram, start)
+        found[kind & _KIND_MASK] = (start + _ATTRIBUTE.size, start + length)
+        if length < _ATTRIBUTE.size:
+            raise UnintelligibleError
+        start += _aligned(length)
+    return found
+
+
 def find(datagram: bytes, span: Span, *wanted: int) -> Span:
     """Where the content of an attribute of one of these kinds is.
 

@@ -8,9 +8,10 @@ or one range of ports, so that a single rule can ask for it.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
+from rules.addresses import address_number
 from rules.ir import PortMatch, Rule
 
 DIGIT_BITS: Final = 4
@@ -39,7 +40,7 @@ class Region(NamedTuple):
 def place_of(rule: Rule) -> int:
     """The place that a rule is for, which asks for a protocol and a single port."""
     address = rule.destination.partition("/")[0]
-    number = int(ip_address(address)) if address else 0
+    number = address_number(address) if address else 0
     number = number << DIGIT_BITS | _PROTOCOLS.index(rule.protocol)
     (port,) = [match.destination for match in rule.matches if type(match) is PortMatch]
     return number << _PORT_BITS | (port or 0)

@@ -7,7 +7,8 @@ The other modules only spell these decisions out as rules.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from rules import names
 from rules.addresses import of_family
@@ -18,8 +19,7 @@ from rules.model import EndpointSlice, Service, ServicePort, TrafficPolicy
 from rules.source_ranges import Admission, admission
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePortPlan:
+class ServicePortPlan(NamedTuple):
     """What a service port needs in the kernel. Addresses are of one family."""
 
     name: str

@@ -14,7 +14,17 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from dataplane import netlink
-from dataplane.netlink import ACKNOWLEDGE, DUMP, NESTED, Span, attribute, find, look_for
+from dataplane.netlink import (
+    ACKNOWLEDGE,
+    DUMP,
+    NESTED,
+    Span,
+    UnintelligibleError,
+    attribute,
+    attributes,
+    find,
+    look_for,
+)
 from rules.affinity import HASH_SIZE, MOST_CLIENTS
 from rules.ir import ClientSet, Family
 
@@ -35,6 +45,7 @@ _FIRST_REVISION: Final = bytes([0])
 _NUMBER: Final = Struct("!L")
 _SHORT_NUMBER: Final = Struct("!H")
 _FAMILY_NUMBERS: Final = {Family.IPV4: 2, Family.IPV6: 10}
+_FAMILIES: Final = {number: family for family, number in _FAMILY_NUMBERS.items()}
 
 _REASONS: Final = {
     4097: "the kernel has no version 7 of ipset's protocol",
@@ -112,16 +123,20 @@ def read_number(datagram: bytes, content: Span) -> int:
 
 def read_set(datagram: bytes, content: Span) -> KernelSet:
     """A set of a listing."""
-    number = datagram[find(datagram, content, _FAMILY)[0]]
-    kind = slice(*find(datagram, content, _TYPE))
-    name = slice(*find(datagram, content, _NAME))
-    has_timeout = look_for(datagram, find(datagram, content, _DATA), _TIMEOUT) is not None
-    families = (family for family, known in _FAMILY_NUMBERS.items() if known == number)
+    told = attributes(datagram, content)
+    try:
+        name, kind = slice(*told[_NAME]), slice(*told[_TYPE])
+        (number,) = _SHORT_NUMBER.unpack_from(datagram, told[_INDEX][0])
+        family = datagram[told[_FAMILY][0]]
+        data = told[_DATA]
+    except KeyError:
+        raise UnintelligibleError from None
+    is_hash = datagram[kind] == _HASH_OF_ADDRESSES
     return KernelSet(
         datagram[name].rstrip(b"\0").decode(errors="replace"),
-        read_number(datagram, content),
-        next(families, None),
-        has_timeout and datagram[kind] == _HASH_OF_ADDRESSES,
+        number,
+        _FAMILIES.get(family),
+        is_hash and look_for(datagram, data, _TIMEOUT) is not None,
     )
 
 

@@ -168,6 +168,38 @@ def test_a_set_that_went_before_its_rules_came_is_made_again(
     assert len(set_names(host)) == 2
 
 
+def test_sets_are_prepared_beside_the_caller(lone_node: KernelNode, plan: AddressPlan) -> None:
+    """Those that are ordered ahead are there when they are needed, with their numbers."""
+    wanted = [ClientSet(f"KUBE-AFF-{number}", 60) for number in range(1100)]
+    with lone_node.host.entered():
+        sets = client_sets.ClientSets(plan.family)
+        sets.prepare(wanted[:-1])
+        sets.provide(wanted)
+
+    assert set(set_names(lone_node.host)) == {one.name for one in wanted}
+    with lone_node.host.entered():
+        assert sets.indices == client_sets.known_indices(plan.family)
+
+
+def test_what_cannot_be_prepared_is_told_when_it_is_needed(
+    lone_node: KernelNode, plan: AddressPlan
+) -> None:
+    """The first set's name is taken; the order goes on with the others, and nobody is stopped."""
+    restore_sets(lone_node.host, ["create KUBE-AFF-0 list:set size 8"])
+    wanted = [ClientSet(f"KUBE-AFF-{number}", 60) for number in range(3)]
+    with lone_node.host.entered():
+        sets = client_sets.ClientSets(plan.family)
+        sets.prepare(wanted)
+        sets.provide(wanted)
+        with without_privileges():
+            sets.prepare(wanted)
+            sets.doubt()
+
+    assert sorted(sets.indices) == ["KUBE-AFF-1", "KUBE-AFF-2"]
+    with pytest.raises(client_sets.MissingSetError, match="File exists"):
+        sets.indices["KUBE-AFF-0"]
+
+
 def test_a_kernel_that_tells_nothing_refuses_each_set(
     lone_node: KernelNode, plan: AddressPlan
 ) -> None:

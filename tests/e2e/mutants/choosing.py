@@ -64,7 +64,7 @@ def _to_service_port(plan: ServicePortPlan) -> ServicePortPlan:
         tuple(one._replace(port=plan.port) for one in some)
         for some in (usable.cluster, usable.local)
     )
-    return replace(plan, endpoints=usable._replace(cluster=cluster, local=local))
+    return plan._replace(endpoints=usable._replace(cluster=cluster, local=local))
 
 
 def _all_ready(found: list[endpoints.Endpoint]) -> list[endpoints.Endpoint]:

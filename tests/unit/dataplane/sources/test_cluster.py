@@ -120,15 +120,15 @@ def test_slice_of_no_service_is_dropped(server: FakeApiServer, witness: Witness)
 
 def test_long_lists_come_in_pages(server: FakeApiServer, witness: Witness, tmp_path: Path) -> None:
     """A list longer than a page is complete."""
-    for number in range(1200):
+    for number in range(4500):
         server.put(service(f"s{number}"))
     source = _source(server, witness, tmp_path, QUICK)
     source.start()
     witness.wait_for(witness.state.picture)
     source.stop()
-    assert ("Service", 1201) in witness.lists
+    assert ("Service", 4501) in witness.lists
     limits = [one.query.get("limit") for one in server.requests if one.path == SERVICES]
-    assert limits[:3] == ["500", "500", "500"]
+    assert limits[:3] == ["2000", "2000", "2000"]
 
 
 def test_expired_pages_are_read_again_in_one(
@@ -136,13 +136,13 @@ def test_expired_pages_are_read_again_in_one(
 ) -> None:
     """When the next page is gone, the list is begun again, and not in pages."""
     server.faults.pages_expire = True
-    for number in range(600):
+    for number in range(2100):
         server.put(service(f"s{number}"))
     source = _source(server, witness, tmp_path, QUICK)
     source.start()
     witness.wait_for(witness.state.picture)
     source.stop()
-    assert [entry for entry in witness.lists if entry[0] == "Service"] == [("Service", 601)]
+    assert [entry for entry in witness.lists if entry[0] == "Service"] == [("Service", 2101)]
     assert server.lists(SERVICES) == 2
 
 
