@@ -1,24 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that is measured at one size, in order: one contender after the other, never two at once."""
+"""All that is measured at one size: one contender after the other, never two at once.
+
+Each start is a fresh node's, and the contenders take turns with all starts but their last: a
+machine may be faster or slower some minutes later.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bench.cluster.contenders import Contender
 from bench.cluster.costs import Case, ContenderResult, Cost, SizeResult, joined
 from bench.cluster.floors import measure_floors
 from bench.cluster.loaded import measure_loaded
+from bench.cluster.metering import ProcessTree
 from bench.cluster.paths import measure_ways
 from bench.cluster.probing import CANARY, CANARY_SLICE
-from bench.cluster.session import Plan, session
-from bench.cluster.site import Site, fresh_node, running_site
+from bench.cluster.session import Plan, Session, session
+from bench.cluster.site import Machines, Site, fresh_node, running_site
 from bench.cluster.sizes import Scope, Size
 from bench.cluster.tracing import Trace
 from bench.objects import Cluster, make_cluster
 from kube.proxies import INSTALLED
+
+_REST_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +59,35 @@ class Suite:
             self.progress(f"{size.shape}: filling the cluster")
             site.api.fill(cluster)
             site.api.create(CANARY, CANARY_SLICE)
+            starts: dict[Contender, list[Cost]] = {contender: [] for contender in self.contenders}
+            for turn in range(self.plan.rounds - 1 if size.scope is Scope.ALL else 0):
+                for contender in self.contenders:
+                    self.progress(f"{size.shape}: {contender.value}, start {turn + 1}")
+                    with (
+                        fresh_node(site.machine) as machines,
+                        self._on(machines, contender, cluster, site) as running,
+                    ):
+                        starts[contender].append(running.cases.cold_start())
             results: dict[Contender, ContenderResult] = {}
             for contender in self.contenders:
                 self.progress(f"{size.shape}: {contender.value}")
-                results[contender] = self._measure(contender, cluster, site, size.scope)
+                results[contender] = self._measure(
+                    contender, cluster, site, size.scope, starts[contender]
+                )
                 yield SizeResult(size.shape, dict(results))
 
     def _measure(
-        self, contender: Contender, cluster: Cluster, site: Site, scope: Scope
+        self,
+        contender: Contender,
+        cluster: Cluster,
+        site: Site,
+        scope: Scope,
+        starts: Sequence[Cost],
     ) -> ContenderResult:
-        starts: list[Cost] = []
-        for _ in range(self.plan.rounds - 1 if scope is Scope.ALL else 0):
-            with (
-                fresh_node(site.machine) as machines,
-                session(contender, cluster, site, machines, self.trace) as running,
-            ):
-                starts.append(running.cases.cold_start())
+        """All cases, and the rules that they leave; ``starts`` were measured before."""
         with fresh_node(site.machine) as machines:
-            with session(contender, cluster, site, machines, self.trace) as running:
-                starts.append(running.cases.cold_start())
+            with self._on(machines, contender, cluster, site) as running:
+                starts = (*starts, running.cases.cold_start())
                 rest = running.all(self.plan) if scope is Scope.ALL else running.changes_only()
             with machines.node.entered():
                 sizes = contender.view.sizes() if contender.view.sizes else None
@@ -75,3 +95,12 @@ class Suite:
             latencies = measure_ways(contender, machines, cluster)
         costs = {Case.COLD_START: joined(starts), **rest}
         return ContenderResult(contender, costs, sizes, latencies, floors)
+
+    @contextmanager
+    def _on(
+        self, machines: Machines, contender: Contender, cluster: Cluster, site: Site
+    ) -> Iterator[Session]:
+        """A contender that may start, once all others, and the API server, have nothing to do."""
+        ProcessTree(os.getpid()).wait_until_quiet(at_least=_REST_SECONDS)
+        with session(contender, cluster, site, machines, self.trace) as running:
+            yield running
