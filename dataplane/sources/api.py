@@ -178,7 +178,12 @@ class ApiServer:
         with self._lock:
             if self._connection is None:
                 self._connection = self._connect()
-            headers = {"accept": "application/json", "user-agent": _USER_AGENT}
+            headers = {
+                "accept": "application/json",
+                # A list is a tenth as long then, and takes less time to read.
+                "accept-encoding": "gzip",
+                "user-agent": _USER_AGENT,
+            }
             # Renews an expired token first, perhaps with a program that the kubeconfig names.
             token = self._connection.configuration.auth_settings().get("BearerToken")
             if token is not None and token["value"]:

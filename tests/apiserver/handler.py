@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import struct
@@ -40,6 +41,8 @@ class Behind(Protocol):
     bookmark_seconds: float | None
 
 
+_COMPRESSED_FROM: Final = 128 * 1024
+"""Bytes: as the real one, whose watches are never compressed."""
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
@@ -206,6 +209,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, code: int, content: JsonObject) -> None:
         body = json.dumps(content).encode()
         self.send_response(code)
+        if len(body) > _COMPRESSED_FROM and self.headers.get("accept-encoding") == "gzip":
+            body = gzip.compress(body, compresslevel=1)
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

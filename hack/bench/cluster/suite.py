@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that is measured at one size: one contender after the other, never two at once.
 
-Each start is a fresh node's, and the contenders take turns with all starts but their last: a
-machine may be faster or slower some minutes later.
+Each start is a fresh node's, and the contenders take turns with them: a machine may be faster or
+slower some minutes later.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Suite:
             site.api.fill(cluster)
             site.api.create(CANARY, CANARY_SLICE)
             starts: dict[Contender, list[Cost]] = {contender: [] for contender in self.contenders}
-            for turn in range(self.plan.rounds - 1 if size.scope is Scope.ALL else 0):
+            for turn in range(self.plan.rounds):
                 for contender in self.contenders:
                     self.progress(f"{size.shape}: {contender.value}, start {turn + 1}")
                     with (
@@ -87,7 +87,7 @@ class Suite:
         """All cases, and the rules that they leave; ``starts`` were measured before."""
         with fresh_node(site.machine) as machines:
             with self._on(machines, contender, cluster, site) as running:
-                starts = (*starts, running.cases.cold_start())
+                running.cases.cold_start()
                 rest = running.all(self.plan) if scope is Scope.ALL else running.changes_only()
             with machines.node.entered():
                 sizes = contender.view.sizes() if contender.view.sizes else None

@@ -12,6 +12,7 @@ import pytest
 from dataplane.errors import SourceError
 from dataplane.sources.api import ApiRequest, ApiServer, RelistNeededError, RequestFailedError
 from tests.apiserver import FakeApiServer
+from tests.apiserver.objects import service
 
 PATH = "/api/v1/services"
 
@@ -29,6 +30,20 @@ def test_request_carries_token_and_query(server: FakeApiServer, tmp_path: Path) 
     response = api.get(PATH, {"labelSelector": "!a/b,!c"}, read_seconds=5)
     assert json.loads(response.read())["items"] == []
     assert server.requests[0].query == {"labelSelector": "!a/b,!c"}
+
+
+def test_long_lists_come_compressed(server: FakeApiServer, tmp_path: Path) -> None:
+    """A short one comes as it is; both are read the same way."""
+    api = ApiServer(server.kubeconfig(tmp_path))
+    short = api.get(PATH, {}, read_seconds=5)
+    for number in range(1000):
+        server.put(service(f"s{number}"))
+    long = api.get(PATH, {}, read_seconds=5)
+
+    assert json.loads(short.read())["items"] == []
+    assert len(json.loads(long.read())["items"]) == 1000
+    encodings = [one.headers.get("content-encoding") for one in (short, long)]
+    assert encodings == [None, "gzip"]
 
 
 def test_each_request_is_told(server: FakeApiServer, tmp_path: Path) -> None:
