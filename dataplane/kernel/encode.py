@@ -81,6 +81,8 @@ SET_MATCH_REVISION: Final = 4
 ADD_TO_SET_REVISION: Final = 3
 _SET_INFO: Final = Struct("=HBB")
 """xt_set_info in xt_set.h: number of the set, how many dimensions it has, what they are."""
+SET_NUMBER: Final = Struct("=H")
+"""With which it begins."""
 _SET_MATCH_INFO: Final = Struct("=4s44x")
 """A set, and what to ask of counters, which is nothing."""
 _ADD_TO_SET_INFO: Final = Struct("=4s4s4sII")
@@ -157,6 +159,19 @@ class Encoder:
             (source_address, address, source_mask, mask, header, match_bytes, target_bytes)
         )
 
+    def set_number(self, name: str) -> int:
+        """By which the kernel knows a set.
+
+        Raises:
+            UnencodableRuleError: nobody told it.
+        """
+        try:
+            return self._set_indices[name]
+        except KeyError:
+            raise UnencodableRuleError(
+                f"a rule names the set {name}, whose number was not given"
+            ) from None
+
     def _header_after_networks(
         self, in_interface: str, protocol: str, inverted: int, target_offset: int, next_offset: int
     ) -> bytes:
@@ -181,13 +196,7 @@ class Encoder:
 
     def _source_in(self, about: SetMatch | AddToSet) -> bytes:
         """A set, which the kernel knows by a number, and that it is about the source."""
-        try:
-            index = self._set_indices[about.set_name]
-        except KeyError:
-            raise UnencodableRuleError(
-                f"a rule names the set {about.set_name}, whose number was not given"
-            ) from None
-        return _SET_INFO.pack(index, 1, _FIRST_IS_SOURCE)
+        return _SET_INFO.pack(self.set_number(about.set_name), 1, _FIRST_IS_SOURCE)
 
 
 def packed_address(text: str) -> bytes:

@@ -15,6 +15,7 @@ from dataplane.kernel.encode import (
     COMMENT_HEADER,
     DNAT_RANGE,
     NO_SETS,
+    SET_NUMBER,
     Encoder,
     packed_address,
     statistic_extension,
@@ -22,12 +23,23 @@ from dataplane.kernel.encode import (
 from dataplane.kernel.layout import (
     COMMENT_SIZE,
     ENTRY_LAYOUTS,
+    EXTENSION_HEADER,
     STANDARD_TARGET_SIZE,
     STATISTIC_SIZE,
 )
 from rules import names
 from rules.addresses import host_network
-from rules.ir import Comment, Dnat, Family, PortMatch, Rule, Rules, Statistic
+from rules.ir import (
+    AddToSet,
+    Comment,
+    Dnat,
+    Family,
+    PortMatch,
+    Rule,
+    Rules,
+    SetMatch,
+    Statistic,
+)
 from rules.patterns import (
     ChoiceRules,
     DirectChoiceRules,
@@ -45,6 +57,7 @@ _LAST_CHOICE_END = Struct(f"={COMMENT_SIZE}s{len(_JUMP_SIZE)}s{_JUMP_END_SIZE}s"
 """The same without the match."""
 _PATTERNS = (EndpointRules, ChoiceRules, DirectChoiceRules)
 _COMMENT = Comment("")
+_SOME_SET = ""
 _SOME_ADDRESS = {Family.IPV4: "192.0.2.0", Family.IPV6: "2001:db8::"}
 """Stands in a pattern where an address is filled in."""
 
@@ -67,7 +80,13 @@ class ChainEncoder:
         self._hairpin_start = start[layout.address_size :]
         self._around_translation = cache(self._around_translation_of)
         self._compact_endpoint = cache(self._compact_endpoint_of)
-        self._around_odds = cache(self._around_odds_of)
+        self._before_ranges = lru_cache(maxsize=1 << 5)(self._before_ranges_of)
+        self._sample_encoder = Encoder(family, {_SOME_SET: 0})
+        self._around_own_set = cache(self._around_own_set_of)
+        self._around_asked_set = self._around_asked_set_of()
+        by_chance = self._encoder.rule(Rule("", (Statistic(0),)))
+        self._compact_choice_start = by_chance[: layout.header_size]
+        self._last_compact_choice_start = self._encoder.rule(Rule(""))[: layout.header_size]
         self._shared: ServicePortPattern | None = None
         self._hairpin_after_address = self._translation_before_range = b""
 
@@ -85,6 +104,12 @@ class ChainEncoder:
                     return (*self._leading(rules), *self._direct_choice_entries(rules))
                 case ChoiceRules() if not rules.shared.is_compact:
                     return (*self._leading(rules), *self._choice_entries(rules))
+        elif isinstance(rules, _PATTERNS) and rules.shared.is_compact and rules.shared.uses_sets:
+            match rules:
+                case EndpointRules():
+                    return self._remembering_endpoint_entries(rules)
+                case ChoiceRules():
+                    return (*self._leading(rules), *self._remembering_choice_entries(rules))
         return tuple(map(self._encoder.rule, rules))
 
     def _leading(self, rules: ChoiceRules | DirectChoiceRules) -> Iterator[bytes]:
@@ -142,31 +167,55 @@ class ChainEncoder:
         end = _LAST_CHOICE_END.pack(kept_comment(prefix + text).encode(), chance, chain.encode())
         yield self._last_choice_start + end
 
-    def _direct_choice_entries(self, rules: DirectChoiceRules) -> Iterator[bytes]:
-        protocol = rules.shared.protocol
-        before_odds, after_odds, without_odds = self._around_odds(protocol)
-        for (chain, address, port), odds in rules.with_odds():
-            if chain:
-                yield self._encoder.rule(Rule(chain, odds))
-                continue
-            packed = packed_address(address)
-            destination = DNAT_RANGE.pack(packed, packed, port, port)
-            if odds:
-                chance = statistic_extension(odds[0].fraction)
-                yield before_odds + chance + after_odds + destination
-            else:
-                yield without_odds + destination
+    def _remembering_endpoint_entries(self, rules: EndpointRules) -> tuple[bytes, bytes, bytes]:
+        hairpin, translation = self._endpoint_entries(rules)
+        before, after = self._around_own_set(rules.shared.affinity_seconds or 0)
+        number = self._encoder.set_number(names.client_set(rules.chain))
+        return hairpin, before + SET_NUMBER.pack(number) + after, translation
 
-    def _around_odds_of(self, protocol: str) -> tuple[bytes, bytes, bytes]:
-        """A translation by chance, up to the odds and after them, and one without odds."""
+    def _remembering_choice_entries(self, rules: ChoiceRules) -> Iterator[bytes]:
+        if not rules.endpoints:
+            return
+        before, after = self._around_asked_set
+        jumps = [chain.encode().ljust(_JUMP_END_SIZE, b"\0") for chain, _ in rules.endpoints]
+        for (chain, _), jump in zip(rules.endpoints, jumps, strict=True):
+            number = self._encoder.set_number(names.client_set(chain))
+            yield before + SET_NUMBER.pack(number) + after + jump
+        *others, last = zip(_chances(len(jumps)), jumps, strict=True)
+        for chance, jump in others:
+            yield self._compact_choice_start + chance + jump
+        yield self._last_compact_choice_start + b"".join(last)
+
+    def _around_own_set_of(self, seconds: int) -> tuple[bytes, bytes]:
+        """The rule that remembers a client, up to the number of the set and after it."""
+        entry = self._sample_encoder.rule(Rule(AddToSet(_SOME_SET, seconds)))
+        start = self._header_size + EXTENSION_HEADER.size
+        return entry[:start], entry[start + SET_NUMBER.size :]
+
+    def _around_asked_set_of(self) -> tuple[bytes, bytes]:
+        """The rule that asks for a client, up to the number of the set, and on to the chain."""
+        entry = self._sample_encoder.rule(Rule("", (SetMatch(_SOME_SET),)))
+        start = self._header_size + EXTENSION_HEADER.size
+        return entry[:start], entry[start + SET_NUMBER.size : -_JUMP_END_SIZE]
+
+    def _direct_choice_entries(self, rules: DirectChoiceRules) -> Iterator[bytes]:
+        before_range = self._before_ranges(rules.shared.protocol, len(rules.endpoints))
+        pack = DNAT_RANGE.pack
+        for number, (chain, address, port) in enumerate(rules.endpoints):
+            if chain:
+                odds = odds_of(len(rules.endpoints))[number]
+                yield self._encoder.rule(Rule(chain, odds))
+            else:
+                packed = packed_address(address)
+                yield before_range[number] + pack(packed, packed, port, port)
+
+    def _before_ranges_of(self, protocol: str, endpoints: int) -> tuple[bytes, ...]:
+        """For each of so many endpoints the translation by chance, up to its range."""
         target = Dnat(self._some_address, 0)
-        odds = Statistic(0)
-        chance = len(statistic_extension(odds.fraction))
-        one, other = (
-            self._encoder.rule(Rule(target, matches, protocol))[: -DNAT_RANGE.size]
-            for matches in ((odds,), ())
+        return tuple(
+            self._encoder.rule(Rule(target, odds, protocol))[: -DNAT_RANGE.size]
+            for odds in odds_of(endpoints)
         )
-        return one[: self._header_size], one[self._header_size + chance :], other
 
 
 @lru_cache(maxsize=1 << 5)

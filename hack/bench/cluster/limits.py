@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final, NamedTuple
 
 from bench.cluster.contenders import Contender
@@ -87,8 +88,8 @@ def _of_size(
     where = str(shape)
     if shape in REACH:
         reach = REACH[shape]
+        yield _start(where, "cold start", reach.cold_start, results)
         for promise, limit, reading in (
-            ("cold start", reach.cold_start, _wall(Case.COLD_START)),
             ("one endpoint change, p50", reach.change, _wall(Case.CHANGE)),
             ("CPU a change", reach.cpu_a_change, _cpu(Case.CHANGE)),
             ("peak memory", reach.peak_memory, _peak),
@@ -109,9 +110,7 @@ def _of_size(
 
 
 def _replacing_kube_proxy(where: str, results: _Results) -> Iterator[Judgement]:
-    yield _to_kube_proxy(
-        where, "start to first commit", START_RATIO, results, _wall(Case.COLD_START)
-    )
+    yield _start(where, "start to first commit", START_RATIO, results)
     ours = Contender.DATAPLANE
     peak = _read(results, ours, lambda result: result.peak_rss / MEBIBYTE)
     yield Judgement(where, "peak memory, MiB", PEAK_MEBIBYTES, peak)
@@ -157,6 +156,16 @@ def _to_kube_proxy(
         for contender in (Contender.DATAPLANE, Contender.KUBE_PROXY)
     )
     return Judgement(where, f"{promise}, to kube-proxy", limit, _ratio(ours, peer))
+
+
+def _start(where: str, promise: str, limit: float, results: _Results) -> Judgement:
+    """The median of the turns' ratios: both may start slowly for a while, and quickly later."""
+    ours, peer = (
+        results[contender].costs[Case.COLD_START].walls if contender in results else ()
+        for contender in (Contender.DATAPLANE, Contender.KUBE_PROXY)
+    )
+    ratios = [one / other for one, other in zip(ours, peer, strict=False)]
+    return Judgement(where, f"{promise}, to kube-proxy", limit, median(ratios) if ratios else None)
 
 
 def _read(results: _Results, contender: Contender, reading: _Reading) -> float | None:

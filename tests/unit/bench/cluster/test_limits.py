@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from bench.cluster.contenders import Contender
-from bench.cluster.costs import Case, Latency, SizeResult, Way
+from bench.cluster.costs import Case, Latency, SizeResult, Way, joined
 from bench.cluster.limits import Judgement, judge
 from bench.cluster.sizes import HUGE, PATHS
 from bench.objects import Shape
@@ -40,6 +40,17 @@ def test_a_change_is_judged_by_its_ratio_to_kube_proxy(wall: float, verdict: Ver
     )
     assert judged.measured == pytest.approx(wall)
     assert judged.verdict is verdict
+
+
+def test_starts_are_judged_turn_by_turn() -> None:
+    """A machine that was slow in one turn was so for both: the medians alone would say 2."""
+    walls = {_OURS: (1.0, 2.0, 6.0), _PEER: (1.0, 4.0, 1.0)}
+    ours, peer = (
+        result(one, costs={Case.COLD_START: joined([cost(wall=wall) for wall in walls[one]])})
+        for one in (_OURS, _PEER)
+    )
+    judged = _of(_judged(size(_USUAL, ours, peer)), "cold start, to kube-proxy")
+    assert judged.measured == pytest.approx(1.0)
 
 
 def test_larger_clusters_promise_more() -> None:
