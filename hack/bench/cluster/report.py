@@ -25,7 +25,8 @@ _EXPLANATION: Final = (
     "user and system time of the process tree, ended children included, until it is calm "
     f"again; memory is its resident set, sampled every {SAMPLE_PAUSE_SECONDS * 1e3:.0f} ms; table "
     "replacements and the lock are the kernel's trace events. Figures are medians, those in "
-    "brackets the ratio to kube-proxy in iptables mode."
+    "brackets the ratio to kube-proxy in iptables mode; cold starts take turns, and are judged by "
+    "the median of the turns' ratios. Each node runs about 100 of the endpoints."
 )
 
 
