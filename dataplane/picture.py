@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from dataplane.errors import SourceError
 from dataplane.settings import SourceSettings
 from dataplane.sources.base import LoggingObserver, Source, SourceObserver
-from dataplane.sources.manifests import ManifestSource, load_manifests
 from dataplane.state import ClusterState, Picture, StateSink
 
 if TYPE_CHECKING:
@@ -33,6 +32,9 @@ def open_source(
         SourceError: the cluster's configuration cannot be used.
     """
     if settings.manifests:
+        # Imported here: it loads what watches files, and a cluster does not need that.
+        from dataplane.sources.manifests import ManifestSource  # noqa: PLC0415 - see above
+
         return ManifestSource(settings.manifests, settings.node_name, sink, observer)
     # Imported here: the kubernetes package takes half a second, and manifests do not need it.
     from dataplane.sources.api import ApiServer  # noqa: PLC0415 - see above
@@ -56,6 +58,8 @@ def take_picture(settings: SourceSettings) -> Picture:
 
     state = ClusterState(on_change)
     if settings.manifests:
+        from dataplane.sources.manifests import load_manifests  # noqa: PLC0415 - as above
+
         observer = LoggingObserver()
         load_manifests(settings.manifests, settings.node_name, observer).deliver(state)
     else:

@@ -9,12 +9,12 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataplane.affinity import with_affinity_of_kernel
 from dataplane.agent import Agent
 from dataplane.config.addresses import ListenAddress
 from dataplane.config.document import configz
-from dataplane.config_follower import ConfigurationFollower
 from dataplane.conntrack.background import BackgroundReconciler
 from dataplane.conntrack.observer import FlowObserver
 from dataplane.errors import ConfigurationChangedError
@@ -45,6 +45,9 @@ from dataplane.stack_dump import dump_stacks_on
 from dataplane.state import ClusterState
 from dataplane.sysctls import set_conntrack, set_oom_score
 from rules.ir import Family
+
+if TYPE_CHECKING:
+    from dataplane.config_follower import ConfigurationFollower
 
 _log = logging.getLogger(__name__)
 
@@ -125,6 +128,9 @@ class _Composition:
     def _follow_configuration(self, agent: Agent) -> ConfigurationFollower | None:
         if self._settings.configuration_file is None:
             return None
+        # Imported here, as manifests are: it loads what watches files.
+        from dataplane.config_follower import ConfigurationFollower  # noqa: PLC0415 - see above
+
         follower = ConfigurationFollower(self._settings.configuration_file, agent.stop)
         self._start(follower)
         return follower
@@ -150,7 +156,7 @@ class _Composition:
         """What follows syncs for the status page, and its pages, if it is wanted."""
         if not self._settings.servers.has_status_page:
             return (), {}
-        # Imported here: it loads what follows packets.
+        # Imported here: not all agents need it.
         from dataplane.status.board import StatusBoard  # noqa: PLC0415 - see above
         from dataplane.status.pages import StatusSources, status_pages  # noqa: PLC0415 - see above
         from dataplane.status.worker import Worker  # noqa: PLC0415 - see above

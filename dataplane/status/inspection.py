@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from dataplane.diff import kernel_differences
-from dataplane.errors import DataplaneError
 from dataplane.kernel.live import live_rule_set
 from dataplane.local_networks import local_networks
 from dataplane.reports.observation import SyncOutcome
 from dataplane.settings import Settings
 from dataplane.status.board import StatusBoard
+from dataplane.status.errors import NothingYetError, UntraceableError
 from dataplane.status.query import Order, ServicesQuery, TraceQuery, Which
 from dataplane.status.worker import Cached
 from dataplane.traffic.reader import TrafficReader
@@ -35,14 +35,6 @@ _MOST_ENDPOINTS: Final = 50
 _MOST_PATHS: Final = 64
 _MOST_CHAINS: Final = 100
 _TRIES: Final = 3
-
-
-class NothingYetError(DataplaneError):
-    """No sync of the family that is asked about has ended yet."""
-
-
-class UntraceableError(DataplaneError):
-    """A packet cannot be followed to its end."""
 
 
 class _Comparison(NamedTuple):

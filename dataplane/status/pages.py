@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,8 +18,8 @@ from dataplane.reports.health import ProxyHealth
 from dataplane.serving.http import JSON, Request, Respond, Response
 from dataplane.settings import Settings
 from dataplane.status.board import StatusBoard
+from dataplane.status.errors import UntraceableError
 from dataplane.status.guard import guarded
-from dataplane.status.inspection import Inspection, UntraceableError
 from dataplane.status.overview import overview
 from dataplane.status.query import (
     BadQueryError,
@@ -29,6 +30,9 @@ from dataplane.status.query import (
 from dataplane.status.worker import Worker
 from rules.ir import Family
 from rules.jsonform import JsonObject
+
+if TYPE_CHECKING:
+    from dataplane.status.inspection import Inspection
 
 _FILES: Final = {
     "/status": ("status.html", "text/html; charset=utf-8"),
@@ -65,8 +69,14 @@ class StatusSources:
 def status_pages(sources: StatusSources) -> Mapping[str, Respond]:
     """The page, its files, and the JSON that it asks for, by path; all of them only read."""
     settings, board, worker = sources.settings, sources.board, sources.worker
-    inspection = Inspection(settings, sources.families, board)
     node_name, own_version = settings.source.node_name, version("kube-dataplane")
+
+    @cache
+    def inspection() -> Inspection:
+        # Imported at the first question: it loads what follows packets, and no start needs that.
+        from dataplane.status.inspection import Inspection  # noqa: PLC0415 - see above
+
+        return Inspection(settings, sources.families, board)
 
     def summary(query: str) -> JsonObject:
         decode_nothing(query)
@@ -77,14 +87,14 @@ def status_pages(sources: StatusSources) -> Mapping[str, Respond]:
         return {"syncs": board.syncs()}
 
     def services(query: str) -> JsonObject:
-        return inspection.services(decode_services(query))
+        return inspection().services(decode_services(query))
 
     def trace(query: str) -> JsonObject:
-        return inspection.trace(decode_trace(query))
+        return inspection().trace(decode_trace(query))
 
     def diff(query: str) -> JsonObject:
         decode_nothing(query)
-        return inspection.differences()
+        return inspection().differences()
 
     answers: Mapping[str, _Answer] = {
         "summary": summary,
