@@ -6,7 +6,7 @@ While a page is worked on the server prepares the next: each takes about as long
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from functools import partial
 from threading import Thread
@@ -39,7 +39,7 @@ class Page(msgspec.Struct):
 
 def pages(
     server: ApiServer, path: str, selector: Mapping[str, str], *, in_parts: bool
-) -> Iterator[Page]:
+) -> Generator[Page, None, None]:
     """The pages of a list, all of the same version of it.
 
     Raises:
