@@ -144,9 +144,9 @@ def test_a_run_that_is_interrupted(desk: KindDesk, number: signal.Signals) -> No
     process.send_signal(number)
     calls_meanwhile = desk.calls
     desk.hold("")
-    process.communicate(timeout=30)
+    _, said = process.communicate(timeout=30)
 
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + number, said
     assert calls_meanwhile[-1].startswith(creation)
     assert _in_order(desk.calls) == list(_STEPS[:2])
     assert desk.calls[-3:] == [_REMOVE_CLIENT, _DELETE, _REMOVE_IMAGE]
