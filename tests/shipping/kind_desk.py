@@ -98,7 +98,8 @@ class KindDesk:
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the script."""
         return subprocess.Popen(
-            [HACK / "kind" / "e2e.sh", *arguments],
+            # Who starts the tests in the background ignores SIGINT, and bash would go on doing so.
+            ["env", "--default-signal=INT", HACK / "kind" / "e2e.sh", *arguments],
             env={
                 **os.environ,
                 "PATH": str(self._programs),
