@@ -174,8 +174,11 @@ def test_sets_are_prepared_beside_the_caller(lone_node: KernelNode, plan: Addres
     with lone_node.host.entered():
         sets = client_sets.ClientSets(plan.family)
         sets.prepare(wanted[:-1])
+        sets.doubt()
+        prepared = set_names(lone_node.host)
         sets.provide(wanted)
 
+    assert len(prepared) == len(wanted) - 1
     assert set(set_names(lone_node.host)) == {one.name for one in wanted}
     with lone_node.host.entered():
         assert sets.indices == client_sets.known_indices(plan.family)

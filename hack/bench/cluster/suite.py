@@ -60,7 +60,7 @@ class Suite:
             site.api.fill(cluster)
             site.api.create(CANARY, CANARY_SLICE)
             starts: dict[Contender, list[Cost]] = {contender: [] for contender in self.contenders}
-            for turn in range(self.plan.rounds):
+            for turn in range(self.plan.rounds if size.scope is Scope.ALL else 1):
                 for contender in self.contenders:
                     self.progress(f"{size.shape}: {contender.value}, start {turn + 1}")
                     with (

@@ -14,18 +14,17 @@ from dataplane.memory import many_values
 
 def test_the_collector_rests_while_any_thread_makes_values() -> None:
     """Who ends first does not wake it for the others."""
-    is_made = Event()
+    is_begun, is_made = Event(), Event()
 
     def make() -> None:
         with many_values():
+            is_begun.set()
             assert is_made.wait(10)
 
     with ThreadPoolExecutor(1) as other:
         with many_values():
             making = other.submit(make)
-            assert not gc.isenabled()
-        while not making.running():
-            pass
+            assert is_begun.wait(10)
         is_resting = not gc.isenabled()
         is_made.set()
         making.result()
