@@ -14,12 +14,19 @@ from lab.waiting import wait_until
 from rules.ir import Family
 
 LOOPBACK: Final = {Family.IPV4: "127.0.0.1", Family.IPV6: "::1"}
-QUICK: Final = ListenerTiming(
-    first_retry=0.02, longest_retry=0.05, patience=Patience(request=0.3, response=0.3, idle=0.3)
-)
-"""For tests that wait until something is tried again, or until patience ends."""
-
 _CLIENT_SECONDS: Final = 10.0
+
+QUICK: Final = ListenerTiming(
+    first_retry=0.02,
+    longest_retry=0.05,
+    patience=Patience(
+        request=6 * _CLIENT_SECONDS, response=6 * _CLIENT_SECONDS, idle=6 * _CLIENT_SECONDS
+    ),
+)
+"""For tests that wait until something is tried again. A connection that ends was ended on purpose:
+the server's patience is longer than the client's."""
+IMPATIENT: Final = ListenerTiming(patience=Patience(request=0.3, response=0.3, idle=0.3))
+"""For tests that wait until patience ends, and for no others: 0.3 s pass on a busy machine."""
 
 
 class Answer(NamedTuple):

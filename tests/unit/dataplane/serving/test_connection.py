@@ -9,10 +9,17 @@ from http.client import RemoteDisconnected
 import pytest
 
 from dataplane.serving.http import Request, Response
-from dataplane.serving.listener import Endpoint, Listener
+from dataplane.serving.listener import Endpoint, Listener, ListenerTiming
 from dataplane.serving.loop import ServingThread
 from lab.waiting import wait_until
-from tests.unit.dataplane.serving.support import QUICK, ask, connect, everything, free_port
+from tests.unit.dataplane.serving.support import (
+    IMPATIENT,
+    QUICK,
+    ask,
+    connect,
+    everything,
+    free_port,
+)
 
 LARGE = 8 * 1024 * 1024
 
@@ -28,14 +35,20 @@ def _page(request: Request) -> Response:
 
 @pytest.fixture
 def port(thread: ServingThread) -> int:
+    """The port of a server with more patience than its clients."""
+    return _served(thread, QUICK)
+
+
+@pytest.fixture
+def impatient_port(thread: ServingThread) -> int:
     """The port of a server that is soon out of patience."""
-    return _served(thread)
+    return _served(thread, IMPATIENT)
 
 
-def _served(thread: ServingThread, most_connections: int = 100) -> int:
+def _served(thread: ServingThread, timing: ListenerTiming, most_connections: int = 100) -> int:
     port = free_port()
     listener = Listener(
-        Endpoint("127.0.0.1", port), _page, timing=QUICK, most_connections=most_connections
+        Endpoint("127.0.0.1", port), _page, timing=timing, most_connections=most_connections
     )
     listener.bind()
     thread.open(listener)
@@ -70,7 +83,10 @@ def test_head_has_no_body(port: int) -> None:
 
 def test_a_connection_serves_many_requests(port: int) -> None:
     """Requests may follow each other on one connection, even before the answer to the first."""
-    sent = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n"
+    sent = (
+        b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+        b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
     received = _exchange(port, sent)
     assert received.count(b"HTTP/1.1 200 OK\r\n") == 2
     assert received.index(b"GET /a") < received.index(b"GET /b")
@@ -108,14 +124,14 @@ def test_what_is_no_request_is_refused(port: int, sent: bytes, status: bytes) ->
 @pytest.mark.parametrize(
     "sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["none", "half", "one"]
 )
-def test_an_idle_connection_is_closed(port: int, sent: bytes) -> None:
+def test_an_idle_connection_is_closed(impatient_port: int, sent: bytes) -> None:
     """A client that sends nothing, half a request, or nothing more is closed after a while."""
-    assert _exchange(port, sent).count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\n")
+    assert _exchange(impatient_port, sent).count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\n")
 
 
-def test_a_slow_request_is_given_up(port: int) -> None:
+def test_a_slow_request_is_given_up(impatient_port: int) -> None:
     """Sending byte after byte does not buy more time than the whole request has."""
-    with connect(port) as client:
+    with connect(impatient_port) as client:
         client.settimeout(0.05)
         is_closed = False
         for _ in range(200):
@@ -139,7 +155,7 @@ def test_a_large_answer_arrives_whole(port: int) -> None:
 
 def test_a_client_that_does_not_read_is_given_up(thread: ServingThread) -> None:
     """An answer that is not taken is dropped, and with it the connection."""
-    port = _served(thread, most_connections=1)
+    port = _served(thread, IMPATIENT, most_connections=1)
     with connect(port) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until("the only connection is free", lambda: _is_served(port))
@@ -150,7 +166,7 @@ def test_a_client_that_does_not_read_is_given_up(thread: ServingThread) -> None:
 
 def test_too_many_connections(thread: ServingThread) -> None:
     """A connection too many is closed at once; when another ends, there is room again."""
-    port = _served(thread, most_connections=1)
+    port = _served(thread, QUICK, most_connections=1)
     with connect(port) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(1024)
