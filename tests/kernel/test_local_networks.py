@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from dataplane.local_networks import local_networks, networks_of
-from lab import Host, Lab
+from lab import Host, Lab, wait_until
 from rules.addresses import contains
 from rules.ir import Family
 
@@ -32,12 +32,15 @@ def test_addresses_and_local_routes_are_found(
     host: Host, family: Family, address: str, network: str
 ) -> None:
     """What the kernel delivers to itself is local, and its neighbours are not."""
+    own = address.partition("/")[0]
     host.ip(f"addr add {address} dev lo", f"route add local {network} dev lo")
+    # The kernel makes the routes of an IPv6 address after it has answered.
+    listing = ["ip", "-6" if family is Family.IPV6 else "-4", "route", "list", "table", "local"]
+    wait_until(f"{own} has its route", lambda: f"local {own} " in host.run(listing).stdout)
 
     with host.entered():
         found = local_networks(family)
 
-    own = address.partition("/")[0]
     loopback = "127.1.2.3" if family is Family.IPV4 else "::1"
     inside = network.partition("/")[0].removesuffix("0") + "9"
     for local in (own, loopback, inside):

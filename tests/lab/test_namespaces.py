@@ -26,6 +26,8 @@ import sys
 import lab.namespaces
 from lab import Lab
 lab.namespaces._MARK = sys.argv[1]
+# Who starts the tests in the background may ignore it, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Lab() as lab:
     host, = lab.add_hosts("left")
     child = host.popen(["sleep", "600"], log=lab.folder / "log")

@@ -84,8 +84,7 @@ def test_head_has_no_body(port: int) -> None:
 def test_a_connection_serves_many_requests(port: int) -> None:
     """Requests may follow each other on one connection, even before the answer to the first."""
     sent = (
-        b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
-        b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     )
     received = _exchange(port, sent)
     assert received.count(b"HTTP/1.1 200 OK\r\n") == 2
