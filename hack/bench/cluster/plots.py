@@ -41,11 +41,11 @@ _INCHES: Final = (16.0, 7.0)
 def draw(sizes: Iterable[SizeResult], file: Path) -> None:
     """Write the picture, in the format of the file's name."""
     figure = Figure(figsize=_INCHES, layout="constrained")
-    axes = figure.subplots(len(_PLOTS) // _COLUMNS, _COLUMNS).flat
+    axes = list(figure.subplots(len(_PLOTS) // _COLUMNS, _COLUMNS).flat)
     comparable = [size for size in sizes if size.shape.endpoints == _ENDPOINTS]
     for plot, row in zip(axes, _PLOTS, strict=True):
         _draw_row(plot, row, comparable)
-    axes[0].legend()
+    _name_lines(figure, axes)
     figure.savefig(file)
 
 
@@ -59,6 +59,17 @@ def points(
         if contender in size.results
     ]
     return sorted((services, value) for services, value in readings if value is not None)
+
+
+def _name_lines(figure: Figure, axes: Iterable[Axes]) -> None:
+    """Name each contender once, whichever of the plots it appears in."""
+    lines = {
+        label: line
+        for plot in axes
+        for line, label in zip(*plot.get_legend_handles_labels(), strict=True)
+    }
+    if lines:
+        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines))
 
 
 def _draw_row(plot: Axes, row: Row, sizes: Sequence[SizeResult]) -> None:

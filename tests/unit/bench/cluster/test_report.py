@@ -81,3 +81,10 @@ def test_plots_are_one_picture(tmp_path: Path) -> None:
     picture = file.read_text()
     assert "<!-- kube-proxy -->" in picture
     assert "<!-- kube-proxy-nftables -->" not in picture
+
+
+def test_a_picture_of_nothing_comparable(tmp_path: Path) -> None:
+    """Clusters of another shape leave the plots empty, without a warning."""
+    file = tmp_path / "cluster.svg"
+    draw([size(Shape(1_000, 100), _OURS)], file)
+    assert "<!-- dataplane -->" not in file.read_text()
