@@ -2,8 +2,8 @@
 """Sets of clients as the kernel's netlink messages: made, found, emptied, destroyed.
 
 pyroute2 takes a millisecond to make a set and a quarter of a second to load, which a node with
-thousands of sets has no time for. The layout is that of linux/netfilter/ipset/ip_set.h, in version 7 of the
-protocol: older kernels, before 5.0, do not tell the numbers of sets.
+thousands of sets has no time for. The layout is that of linux/netfilter/ipset/ip_set.h, in version
+7 of the protocol: older kernels, before 5.0, do not tell the numbers of sets.
 """
 
 from __future__ import annotations

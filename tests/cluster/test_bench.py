@@ -37,3 +37,21 @@ def test_both_programs_do_all_that_is_measured(programs: Path) -> None:
         assert result.sizes
         assert result.sizes.nat_entries > 20 * 2
         assert set(result.latencies) == set(Way)
+
+
+@pytest.mark.timeout(300)
+def test_a_peer_that_does_not_start_is_left_out(programs: Path, tmp_path: Path) -> None:
+    """Our agent is measured without it, and the result says who is missing."""
+    for program in programs.iterdir():
+        (tmp_path / program.name).symlink_to(program)
+    (tmp_path / "kube-proxy").unlink()
+    (tmp_path / "kube-proxy").symlink_to("/bin/false")
+    plan = Plan(rounds=1, idle_seconds=1.0, changes=2)
+    contenders = (Contender.KUBE_PROXY, Contender.DATAPLANE)
+
+    suite = Suite(contenders, plan, tmp_path, None, lambda _: None)
+    (measured,) = suite.measure(Size(Shape(20, 2)))
+
+    assert tuple(measured.results) == (Contender.DATAPLANE,)
+    assert set(measured.results[Contender.DATAPLANE].costs) == set(Case)
+    assert set(measured.left_out) == {Contender.KUBE_PROXY}

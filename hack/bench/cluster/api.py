@@ -28,6 +28,7 @@ from rules.model import EndpointSlice, ObjectKey, Service
 _CREATED: Final = 201
 _OK: Final = 200
 _JSON: Final = "application/json"
+_APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _WRITERS: Final = 8
 _TIMEOUT_SECONDS: Final = 60.0
@@ -67,6 +68,18 @@ class Api:
             self._request("PATCH", path, status, _MERGE)
         if endpoint_slice is not None:
             self.create_slice(endpoint_slice, service)
+
+    def apply(self, service: Service, endpoint_slice: EndpointSlice) -> None:
+        """Make a Service without a load balancer and its slice so, whether they exist or not."""
+        for collection, manifest in (
+            (_services(service.key.namespace), service_manifest(service)),
+            (
+                _slices(endpoint_slice.key.namespace),
+                slice_manifest(endpoint_slice, service),
+            ),
+        ):
+            path = f"{collection}/{manifest['metadata']['name']}?fieldManager=bench&force=true"
+            self._request("PATCH", path, manifest, _APPLY)
 
     def create_slice(self, endpoint_slice: EndpointSlice, service: Service) -> None:
         """Create the slice of a Service."""

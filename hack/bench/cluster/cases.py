@@ -166,6 +166,16 @@ def burst_changes(cluster: Cluster, count: int) -> tuple[list[EndpointSlice], li
     return burst, slices[:count]
 
 
+def put_back(cluster: Cluster, api: Api, count: int) -> None:
+    """Make what a case left that broke off what it was: ``count`` single changes, and the canary.
+
+    For the next contender the same writes would else change nothing.
+    """
+    *_, undo = burst_changes(cluster, BURST - 1)
+    api.patch_slices([*list(changes(cluster, count))[1::2], *undo])
+    api.apply(CANARY, CANARY_SLICE)
+
+
 def _positions(cluster: Cluster) -> tuple[int, ...]:
     """Plain Services whose first endpoint is on another node."""
     return tuple(

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from statistics import median
 
@@ -106,3 +106,5 @@ class SizeResult:
 
     shape: Shape
     results: dict[Contender, ContenderResult]
+    left_out: Mapping[Contender, str] = field(default_factory=dict)
+    """Peers that could not be measured to the end, and why."""

@@ -17,7 +17,7 @@ from bench.cluster.tracing import Trace, Traced
 from bench.errors import BenchError
 
 _STOP_SECONDS: Final = 60.0
-_AT_MOST_SECONDS: Final = 180.0
+_AT_MOST_SECONDS: Final = 600.0
 """For anything that is waited for."""
 
 

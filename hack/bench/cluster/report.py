@@ -64,6 +64,9 @@ def as_json(
                     contender.value: _json_result(result)
                     for contender, result in size.results.items()
                 },
+                "left_out": {
+                    contender.value: reason for contender, reason in size.left_out.items()
+                },
             }
             for size in sizes
         ],
@@ -92,6 +95,9 @@ def _section(size: SizeResult) -> Iterator[str]:
     lines = [_cells(row, size.results) for row in ROWS]
     # A size that only connections are measured at has no more to tell.
     yield from table(header, [cells for cells in lines if any(cells[2:])])
+    for reason in size.left_out.values():
+        yield ""
+        yield f"Left out: {reason}."
 
 
 def _cells(row: Row, results: Mapping[Contender, ContenderResult]) -> tuple[str, ...]:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.cluster.cases import put_back
 from bench.cluster.contenders import Contender
 from bench.cluster.costs import Case, ContenderResult, Cost, SizeResult, joined
 from bench.cluster.floors import measure_floors
+from bench.cluster.left_out import LeftOut
 from bench.cluster.loaded import measure_loaded
 from bench.cluster.metering import ProcessTree
 from bench.cluster.paths import measure_ways
@@ -46,8 +48,10 @@ class Suite:
     def measure(self, size: Size) -> Iterator[SizeResult]:
         """Measure all contenders with one control plane; after each, tell all that is known.
 
+        A peer that does not do what all must do is left out from there on, and the result says why.
+
         Raises:
-            BenchError: a contender did not do what all must do.
+            BenchError: our agent did not do it.
             LabError: no machines can be made here.
         """
         cluster = make_cluster(size.shape)
@@ -59,22 +63,30 @@ class Suite:
             self.progress(f"{size.shape}: filling the cluster")
             site.api.fill(cluster)
             site.api.create(CANARY, CANARY_SLICE)
+            left_out = LeftOut(
+                self.progress, lambda: put_back(cluster, site.api, self.plan.changes)
+            )
             starts: dict[Contender, list[Cost]] = {contender: [] for contender in self.contenders}
             for turn in range(self.plan.rounds if size.scope is Scope.ALL else 1):
-                for contender in self.contenders:
+                for contender in self._remaining(left_out):
                     self.progress(f"{size.shape}: {contender.value}, start {turn + 1}")
                     with (
+                        left_out.on_failure(contender),
                         fresh_node(site.machine) as machines,
                         self._on(machines, contender, cluster, site) as running,
                     ):
                         starts[contender].append(running.cases.cold_start())
             results: dict[Contender, ContenderResult] = {}
-            for contender in self.contenders:
+            for contender in self._remaining(left_out):
                 self.progress(f"{size.shape}: {contender.value}")
-                results[contender] = self._measure(
-                    contender, cluster, site, size.scope, starts[contender]
-                )
-                yield SizeResult(size.shape, dict(results))
+                with left_out.on_failure(contender):
+                    results[contender] = self._measure(
+                        contender, cluster, site, size.scope, starts[contender]
+                    )
+                yield SizeResult(size.shape, dict(results), left_out.reasons)
+
+    def _remaining(self, left_out: LeftOut) -> list[Contender]:
+        return [contender for contender in self.contenders if contender not in left_out.reasons]
 
     def _measure(
         self,

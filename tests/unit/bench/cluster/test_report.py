@@ -58,6 +58,14 @@ def test_floors_stand_below_what_they_are_part_of() -> None:
     assert _cells(text, "of it: reading all tables once each sync period") == ["ms", "20", ""]
 
 
+def test_who_is_left_out_is_named() -> None:
+    """A peer without a column has a line that says why, and programs find it too."""
+    sizes = [replace(_SIZES[0], left_out={Contender.KUBE_PROXY_NFTABLES: "nft: too late"})]
+    assert "\nLeft out: nft: too late.\n" in markdown(sizes, (), _MACHINE)
+    (told,) = json.loads(as_json(sizes, (), _MACHINE))["sizes"]
+    assert told["left_out"] == {"kube-proxy-nftables": "nft: too late"}
+
+
 def test_json_keeps_every_sample() -> None:
     """Programs find each time that something was done, and the verdicts."""
     report = json.loads(as_json(_SIZES, judge(_SIZES), _MACHINE))
